@@ -1,0 +1,115 @@
+"""Small stream buffers that every block is glued together with."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+
+def _wrapped(pointer: Signal, depth: int) -> Any:
+    """The entry after `pointer` in a ring of `depth` entries."""
+    return Mux(pointer == depth - 1, 0, pointer + 1)
+
+
+class SkidBuffer(wiring.Component):
+    """Cuts every combinational path of a stream: valid, payload and ready all come from registers.
+
+    Latency 1 cycle, throughput 1 payload per cycle, 2 entries.
+
+    Parameters
+    ----------
+    shape : shape-like
+        Shape of the payload.
+
+    Members
+    -------
+    i : In(stream.Signature(shape))
+    o : Out(stream.Signature(shape))
+    """
+
+    def __init__(self, shape: Any):
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        # Taken in the one cycle in which the output turned out to be blocked.
+        skid = Signal(self.i.payload.shape(), reset_less=True)
+        ready = Signal(init=1)
+        m.d.comb += self.i.ready.eq(ready)
+
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.sync += [
+                self.o.valid.eq(self.i.valid | ~ready),
+                self.o.payload.eq(Mux(ready, self.i.payload, skid)),
+                ready.eq(1),
+            ]
+        with m.Elif(self.i.valid):
+            m.d.sync += ready.eq(0)
+        with m.If(ready):
+            m.d.sync += skid.eq(self.i.payload)
+        return m
+
+
+class StreamFifo(wiring.Component):
+    """A FIFO of a few words, in registers or LUT RAM.
+
+    Valid and ready are registers; the payload is an asynchronous read at a registered address.
+    Latency 1 cycle, throughput 1 payload per cycle, also when full or nearly empty.
+
+    Parameters
+    ----------
+    shape : shape-like
+        Shape of the payload.
+    depth : int
+        Entries, at least 2; need not be a power of two.
+
+    Members
+    -------
+    i : In(stream.Signature(shape))
+    o : Out(stream.Signature(shape))
+    level : Out(range(depth + 1))
+        Entries held.
+
+    Raises
+    ------
+    ValueError
+        If `depth` is not an integer of at least 2.
+    """
+
+    def __init__(self, shape: Any, depth: int):
+        if not isinstance(depth, int) or depth < 2:
+            raise ValueError(f"StreamFifo depth must be an integer of at least 2, not {depth!r}")
+        self._shape = shape
+        self.depth = depth
+        super().__init__({
+            "i": In(stream.Signature(shape)),
+            "o": Out(stream.Signature(shape)),
+            "level": Out(range(depth + 1)),
+        })
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.storage = storage = memory.Memory(shape=self._shape, depth=self.depth, init=[])
+        write, read = storage.write_port(), storage.read_port(domain="comb")
+        valid, ready = Signal(), Signal(init=1)
+        push, pop = self.i.valid & ready, valid & self.o.ready
+
+        m.d.comb += [
+            self.i.ready.eq(ready),
+            self.o.valid.eq(valid),
+            self.o.payload.eq(read.data),
+            write.data.eq(self.i.payload),
+            write.en.eq(push),
+        ]
+        with m.If(push):
+            m.d.sync += write.addr.eq(_wrapped(write.addr, self.depth))
+        with m.If(pop):
+            m.d.sync += read.addr.eq(_wrapped(read.addr, self.depth))
+        with m.If(push & ~pop):
+            m.d.sync += [
+                self.level.eq(self.level + 1), valid.eq(1), ready.eq(self.level != self.depth - 1),
+            ]
+        with m.Elif(pop & ~push):
+            m.d.sync += [self.level.eq(self.level - 1), valid.eq(self.level != 1), ready.eq(1)]
+        return m
