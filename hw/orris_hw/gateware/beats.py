@@ -1,0 +1,140 @@
+"""What travels on the networks: the beats of Y-buses and X-buses, and the psum stream.
+
+Both input networks carry their set-up in band, in order with the data it applies to: tags change
+between two values of the stream, and nothing has to drain. `kind` says what a beat is:
+
+* `VALUE`: data, taken where the tags match.
+* `CLEAR`: every column forgets its ID (X-bus).
+* `ASSIGN`: `Assignment` in the data; a run of columns takes IDs (X-bus).
+* `PARAMETER`: one field of a pass, its index in the tag; for every column with an ID (filters), or
+  for the row itself (ifmaps).
+"""
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data, enum
+
+from ..config import AcceleratorConfig
+
+DISTANCE_BITS = 4
+"""Row tag of a beat meant for one row: rows still to travel."""
+SET_BITS = 4
+"""Column ID on the filter network: which of the filter sets side by side."""
+ROW_TAG_BITS = 4
+"""Row tag on the ifmap network: ifmap row modulo the stride."""
+CHUNK_BITS = 6
+"""Row tag on the ifmap network: which chunk of channels of the pass."""
+COLUMN_TAG_BITS = 6
+"""Column ID on the ifmap network: the diagonal."""
+FIELD_BITS = 8
+
+
+class Kind(enum.Enum, shape=2):
+    VALUE = 0
+    CLEAR = 1
+    ASSIGN = 2
+    PARAMETER = 3
+
+
+class PassField(enum.IntEnum, shape=4):
+    """Fields of a pass in a PE, sent as `PARAMETER` beats of 8 bits; `FLAGS` completes the pass."""
+
+    FILTERS = 0  # p - 1
+    TAPS = 1  # q S - 1
+    STEP = 2  # new ifmap values per ofmap position: q min(U, S)
+    OVERLAP = 3  # q S - step: values kept from one position to the next
+    POSITIONS_LOW = 4  # F - 1
+    POSITIONS_HIGH = 5
+    FLAGS = 6
+
+
+class PassFlags(data.Struct):
+    join: 1  # add the psum from the PE below
+    first: 1  # no earlier channel group: the psum port reads nothing
+    last: 1  # final channel group: the sums go to post-processing
+    shift: 5  # fixed point: bits truncated from each product
+
+
+class RowField(enum.IntEnum, shape=3):
+    """Fields of a PE row on the ifmap network, sent as `PARAMETER` beats of 8 bits."""
+
+    CHUNK = 0  # first chunk of channels the row takes
+    CHUNKS = 1  # how many chunks, minus one
+    PHASE = 2  # which ifmap rows it takes: ifmap row modulo stride
+    LANE = 3  # first lane within a chunk
+    LANES = 4  # lanes per chunk, minus one
+
+
+class Assignment(data.Struct):
+    """A run of `count + 1` columns, after `skip` others, takes the beat's tag as ID."""
+
+    skip: 4
+    count: 4
+
+
+def ifmap_lanes(config: AcceleratorConfig) -> int:
+    """Ifmap values per Y-bus beat."""
+    return config.networks.ifmap_bits // config.data_width
+
+
+def filter_lanes(config: AcceleratorConfig) -> int:
+    """Filter values per Y-bus beat."""
+    return config.networks.filter_bits // config.data_width
+
+
+def ifmap_y_beat(config: AcceleratorConfig) -> data.StructLayout:
+    return data.StructLayout(
+        {
+            "kind": Kind,
+            "distance": DISTANCE_BITS,
+            "chunk": CHUNK_BITS,
+            "phase": ROW_TAG_BITS,
+            "tag": COLUMN_TAG_BITS,
+            "data": max(FIELD_BITS, ifmap_lanes(config) * config.operand_width),
+        }
+    )
+
+
+def ifmap_row_beat(config: AcceleratorConfig) -> data.StructLayout:
+    """A Y-bus beat once its row has taken it."""
+    return data.StructLayout(
+        {
+            "kind": Kind,
+            "tag": COLUMN_TAG_BITS,
+            "data": max(FIELD_BITS, ifmap_lanes(config) * config.operand_width),
+        }
+    )
+
+
+def ifmap_x_beat(config: AcceleratorConfig) -> data.StructLayout:
+    return data.StructLayout(
+        {"kind": Kind, "tag": COLUMN_TAG_BITS, "data": config.operand_width}
+    )
+
+
+def filter_y_beat(config: AcceleratorConfig) -> data.StructLayout:
+    lanes = filter_lanes(config)
+    return data.StructLayout(
+        {
+            "kind": Kind,
+            "distance": DISTANCE_BITS,
+            "tag": SET_BITS,
+            "last": 1,
+            "count": max(1, (lanes - 1).bit_length()),  # values in the beat, minus one
+            "data": max(FIELD_BITS, lanes * config.data_width),
+        }
+    )
+
+
+def filter_x_beat(config: AcceleratorConfig) -> data.StructLayout:
+    return data.StructLayout({"kind": Kind, "tag": SET_BITS, "last": 1, "data": config.data_width})
+
+
+def psum_beat(config: AcceleratorConfig) -> data.StructLayout:
+    return data.StructLayout({"psum": signed(config.psum_width), "first": 1, "last": 1, "end": 1})
+
+
+def pe_filter_beat(config: AcceleratorConfig) -> data.StructLayout:
+    """What a PE receives from its filter hop: a weight, or a field of the next pass."""
+    return data.StructLayout(
+        {"parameter": 1, "field": unsigned(4), "last": 1, "data": config.data_width}
+    )

@@ -1,0 +1,323 @@
+"""The processing element."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import AcceleratorConfig
+from .arithmetic import saturate
+from .beats import PassField, PassFlags, pe_filter_beat, psum_beat
+from .buffers import SkidBuffer
+
+LATENCY = 7
+"""Cycles from the issue of a last tap to its psum on `psum_out`."""
+
+POSITION_BITS = 12
+
+
+class PeEvents(data.Struct):
+    """What a PE did in a cycle; every field is one event, registered."""
+
+    mac_done: 1  # a multiply-accumulate that reached the multiplier
+    mac_gated: 1  # one that a zero ifmap value suppressed
+    stall_ifmap: 1  # a pass is running, the next ifmap value has not come
+    stall_filter: 1  # a pass is being loaded, none is running
+    stall_psum: 1  # the pipeline waits for the psum from below, or for room above
+    spad_ifmap_read: 1
+    spad_ifmap_write: 1
+    spad_filter_write: 1
+    spad_psum_read: 1
+    spad_psum_write: 1
+
+
+class PassState(data.Struct):
+    filters: 6
+    taps: 6
+    step: 6
+    overlap: 6
+    positions: POSITION_BITS
+    flags: PassFlags
+
+
+class PE(wiring.Component):
+    """One filter row against one ifmap row: a row of partial sums (the row-stationary primitive).
+
+    For ofmap positions f in 0..F-1 and filters m in 0..p-1::
+
+        psum[f, m] = sum over taps j in 0..q S - 1 of  ifmap[f * step + j] * filter[j, m]  (+ psum from below)
+
+    with the taps outside and the filters inside, one multiply-accumulate per cycle: p q S cycles per
+    position, and not one lost between taps, positions or passes while ifmap values and filters are
+    there. Each ifmap value is read from its scratchpad once per tap and used for p cycles; the p sums
+    wait in the psum scratchpad; on the last tap each joins the psum from below and leaves, `LATENCY`
+    cycles after its issue.
+
+    A pass is described and its filters are loaded through `filter` while the pass before runs (two
+    banks). The ifmap scratchpad is a ring: a value's place is free as soon as its last tap is issued,
+    so the next position's values arrive while this one computes.
+
+    A zero ifmap value suppresses the filter read, holds the multiplier's operands still, and skips the
+    psum scratchpad where the sum does not change (`zero_gating`).
+
+    Pipeline: issue, ifmap scratchpad, filter scratchpad, operands, product, accumulate, join. It maps to
+    one block RAM (filters), LUT RAM (ifmap, psum) and one DSP multiplier.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Members
+    -------
+    ifmap : In(stream of signed(operand_width))
+    filter : In(stream of pe_filter_beat)
+        Parameters of the next pass, then its p q S filter values in [tap][filter] order, the last marked.
+    psum_in, psum_out : In, Out(stream of psum_beat)
+    events : Out(PeEvents)
+    """
+
+    def __init__(self, config: AcceleratorConfig):
+        self.config = config
+        super().__init__(
+            {
+                "ifmap": In(stream.Signature(signed(config.operand_width))),
+                "filter": In(stream.Signature(pe_filter_beat(config))),
+                "psum_in": In(stream.Signature(psum_beat(config))),
+                "psum_out": Out(stream.Signature(psum_beat(config))),
+                "events": Out(PeEvents),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self.config
+        spads = config.scratchpads
+        events = Signal(PeEvents)
+        m.d.sync += self.events.eq(events)
+
+        # -- loading the next pass -------------------------------------------------------------
+        current, following = Signal(PassState), Signal(PassState)
+        active, loading, loaded, load_bank = Signal(), Signal(), Signal(), Signal()
+        m.submodules.filter_spad = filter_spad = memory.Memory(
+            shape=signed(config.data_width), depth=2 * spads.filter, init=[]
+        )
+        load = filter_spad.write_port()
+        beat = self.filter.payload
+        accept = Signal()
+        switch = Signal()  # the next pass becomes the current one
+        draining = Signal()  # the last filter read of the pass before has not happened yet
+        m.d.comb += [
+            self.filter.ready.eq(~loaded & ~draining),
+            accept.eq(self.filter.valid & self.filter.ready),
+            load.data.eq(beat.data),
+            load.en.eq(accept & ~beat.parameter),
+            events.spad_filter_write.eq(load.en),
+        ]
+        fields = {
+            PassField.FILTERS: following.filters,
+            PassField.TAPS: following.taps,
+            PassField.STEP: following.step,
+            PassField.OVERLAP: following.overlap,
+            PassField.POSITIONS_LOW: following.positions[:8],
+            PassField.POSITIONS_HIGH: following.positions[8:],
+            PassField.FLAGS: following.flags.as_value(),
+        }
+        with m.If(accept):
+            with m.If(beat.parameter):
+                m.d.sync += loading.eq(1)
+                with m.Switch(beat.field):
+                    for field, target in fields.items():
+                        with m.Case(field):
+                            m.d.sync += target.eq(beat.data)
+            with m.Else():
+                m.d.sync += [load.addr.eq(load.addr + 1), loaded.eq(beat.last)]
+        enable = Signal()  # the pipeline moves
+        with m.If(enable):
+            m.d.sync += draining.eq(0)
+        with m.If(switch):
+            m.d.sync += [
+                current.eq(following),
+                loaded.eq(0),
+                loading.eq(0),
+                load_bank.eq(~load_bank),
+                load.addr.eq(Mux(load_bank, 0, spads.filter)),
+                draining.eq(1),
+            ]
+
+        # -- the ifmap ring --------------------------------------------------------------------
+        m.submodules.ifmap_spad = ifmap_spad = memory.Memory(
+            shape=signed(config.operand_width), depth=spads.ifmap, init=[]
+        )
+        ring_write, ring_read = ifmap_spad.write_port(), ifmap_spad.read_port()
+        held = Signal(range(spads.ifmap + 1))  # words that may not be overwritten
+        ahead = Signal(range(spads.ifmap + 1))  # words at the current tap and beyond
+        room = Signal(init=1)
+        push, free = Signal(), Signal()
+        m.d.comb += [
+            self.ifmap.ready.eq(room),
+            push.eq(self.ifmap.valid & room),
+            ring_write.data.eq(self.ifmap.payload),
+            ring_write.en.eq(push),
+            events.spad_ifmap_write.eq(push),
+        ]
+        with m.If(push):
+            m.d.sync += ring_write.addr.eq(Mux(ring_write.addr == spads.ifmap - 1, 0, ring_write.addr + 1))
+        held_next = Signal.like(held)
+        m.d.comb += held_next.eq(held + push - free)
+        m.d.sync += [held.eq(held_next), room.eq(held_next != spads.ifmap)]
+
+        # -- issue: taps outside, filters inside -------------------------------------------------
+        issue = Signal()
+        filter_index, tap, position = Signal(6), Signal(6), Signal(POSITION_BITS)
+        filter_address = Signal.like(load.addr)
+        first_filter, last_filter = Signal(), Signal()
+        first_tap, last_tap, last_position = Signal(), Signal(), Signal()
+        m.d.comb += [
+            issue.eq(active & ahead.any() & enable),
+            first_filter.eq(filter_index == 0),
+            last_filter.eq(filter_index == current.filters),
+            first_tap.eq(tap == 0),
+            last_tap.eq(tap == current.taps),
+            last_position.eq(position == current.positions),
+            free.eq(issue & last_filter & (last_position | (tap < current.step))),
+            ring_read.en.eq(issue & first_filter),
+            events.spad_ifmap_read.eq(ring_read.en),
+            events.stall_ifmap.eq(active & enable & ~ahead.any()),
+            events.stall_psum.eq(active & ~enable),
+            events.stall_filter.eq(~active & loading),
+        ]
+        end_of_position, end_of_pass = Signal(), Signal()
+        m.d.comb += [
+            end_of_position.eq(issue & last_filter & last_tap),
+            end_of_pass.eq(end_of_position & last_position),
+            switch.eq(loaded & (~active | end_of_pass)),
+        ]
+        # The tap after the last of a position is the first of the next: `overlap` values back in the ring.
+        back = Signal(6)
+        pointer_back = Signal(signed(8))
+        m.d.comb += [
+            back.eq(Mux(end_of_position & ~end_of_pass, current.overlap, 0)),
+            pointer_back.eq(ring_read.addr + 1 - back),
+        ]
+        with m.If(issue):
+            m.d.sync += [
+                filter_index.eq(filter_index + 1),
+                filter_address.eq(filter_address + 1),
+            ]
+            with m.If(last_filter):
+                m.d.sync += [filter_index.eq(0), tap.eq(tap + 1)]
+                with m.If(pointer_back < 0):
+                    m.d.sync += ring_read.addr.eq(pointer_back + spads.ifmap)
+                with m.Elif(pointer_back >= spads.ifmap):
+                    m.d.sync += ring_read.addr.eq(pointer_back - spads.ifmap)
+                with m.Else():
+                    m.d.sync += ring_read.addr.eq(pointer_back)
+                with m.If(last_tap):
+                    m.d.sync += [
+                        tap.eq(0),
+                        position.eq(position + 1),
+                        filter_address.eq(Mux(load_bank, 0, spads.filter)),
+                    ]
+        m.d.sync += ahead.eq(ahead + push - (issue & last_filter) + back)
+        with m.If(end_of_pass):
+            m.d.sync += active.eq(0)
+        with m.If(switch):
+            m.d.sync += [active.eq(1), position.eq(0), filter_address.eq(Mux(load_bank, spads.filter, 0))]
+
+        # -- ifmap value, then filter value --------------------------------------------------------
+        # What travels with a multiply-accumulate; `zero` joins once the ifmap value is known.
+        step_shape = data.StructLayout(
+            {"filter": 6, "first_tap": 1, "last_tap": 1, "end": 1, "flags": PassFlags}
+        )
+        issued = Signal(step_shape)
+        m.d.comb += [
+            issued.filter.eq(filter_index),
+            issued.first_tap.eq(first_tap),
+            issued.last_tap.eq(last_tap),
+            issued.end.eq(last_tap & last_position & last_filter),
+            issued.flags.eq(current.flags),
+        ]
+        names = ("ifmap", "filter", "operands", "product")
+        valid = {name: Signal(name=f"{name}_valid") for name in names}
+        about = {name: Signal(step_shape, name=f"{name}_about", reset_less=True) for name in names}
+        zero = {name: Signal(name=f"{name}_zero") for name in names}
+        address = Signal.like(filter_address, reset_less=True)
+        with m.If(enable):
+            m.d.sync += [valid["ifmap"].eq(issue), about["ifmap"].eq(issued), address.eq(filter_address)]
+            for before, after in zip(names, names[1:], strict=False):
+                m.d.sync += [
+                    valid[after].eq(valid[before]),
+                    about[after].eq(about[before]),
+                    zero[after].eq(zero[before]),
+                ]
+        filter_read = filter_spad.read_port()
+        ifmap_value = [Signal(signed(config.operand_width), name=f"ifmap_{i}", reset_less=True) for i in range(2)]
+        filter_value = Signal(signed(config.data_width), reset_less=True)
+        m.d.comb += [
+            zero["ifmap"].eq((ring_read.data == 0) & int(config.zero_gating)),
+            filter_read.addr.eq(address),
+            filter_read.en.eq(enable & valid["ifmap"] & ~zero["ifmap"]),
+            events.mac_done.eq(filter_read.en),
+            events.mac_gated.eq(enable & valid["ifmap"] & zero["ifmap"]),
+        ]
+        with m.If(enable):
+            m.d.sync += ifmap_value[0].eq(ring_read.data)
+            with m.If(~zero["filter"]):  # else the multiplier's operands hold still
+                m.d.sync += [ifmap_value[1].eq(ifmap_value[0]), filter_value.eq(filter_read.data)]
+
+        # -- multiply and accumulate -----------------------------------------------------------------
+        product = Signal(signed(config.operand_width + config.data_width), reset_less=True)
+        m.submodules.psum_spad = psum_spad = memory.Memory(
+            shape=signed(config.psum_width), depth=spads.psum, init=[]
+        )
+        psum_write = psum_spad.write_port()
+        psum_read = psum_spad.read_port(transparent_for=(psum_write,))  # p = 1: the sum feeds straight back
+        entering, summing = about["operands"], about["product"]
+        m.d.comb += [
+            psum_read.addr.eq(entering.filter),
+            psum_read.en.eq(
+                enable & valid["operands"] & ~entering.first_tap & ~(zero["operands"] & ~entering.last_tap)
+            ),
+            events.spad_psum_read.eq(psum_read.en),
+        ]
+        with m.If(enable & ~zero["operands"]):
+            m.d.sync += product.eq(ifmap_value[1] * filter_value)
+
+        fixed_point = config.arithmetic == "fixed_point"
+        term = product >> summing.flags.shift if fixed_point else product
+        exact = Mux(zero["product"], 0, term) + Mux(summing.first_tap, 0, psum_read.data)
+        total = Signal(signed(config.psum_width))
+        m.d.comb += [
+            total.eq(saturate(exact, config.psum_width) if fixed_point else exact),
+            psum_write.addr.eq(summing.filter),
+            psum_write.data.eq(total),
+            psum_write.en.eq(
+                enable & valid["product"] & ~summing.last_tap & (~zero["product"] | summing.first_tap)
+            ),
+            events.spad_psum_write.eq(psum_write.en),
+        ]
+
+        # -- join the psum from below ----------------------------------------------------------------
+        m.submodules.leave = leave = SkidBuffer(psum_beat(config))
+        own, own_valid = Signal(signed(config.psum_width), reset_less=True), Signal()
+        joining, own_end = Signal(PassFlags, reset_less=True), Signal(reset_less=True)
+        with m.If(enable):
+            m.d.sync += [
+                own_valid.eq(valid["product"] & summing.last_tap),
+                own.eq(total),
+                joining.eq(summing.flags),
+                own_end.eq(summing.end),
+            ]
+        joined = own + Mux(joining.join, self.psum_in.payload.psum, 0)
+        m.d.comb += [
+            leave.i.payload.psum.eq(saturate(joined, config.psum_width) if fixed_point else joined),
+            leave.i.payload.first.eq(joining.first),
+            leave.i.payload.last.eq(joining.last),
+            leave.i.payload.end.eq(own_end),
+            leave.i.valid.eq(own_valid & (~joining.join | self.psum_in.valid)),
+            self.psum_in.ready.eq(own_valid & joining.join & leave.i.ready),
+            enable.eq(~own_valid | (leave.i.valid & leave.i.ready)),
+        ]
+        wiring.connect(m, leave.o, wiring.flipped(self.psum_out))
+        return m

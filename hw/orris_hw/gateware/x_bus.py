@@ -1,0 +1,141 @@
+"""X-buses: along a PE row, from PE to PE."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import AcceleratorConfig
+from .beats import Assignment, Kind, filter_x_beat, ifmap_x_beat, pe_filter_beat
+from .buffers import SkidBuffer
+
+
+class _Hop(wiring.Component):
+    """One column's stop: a registered beat that goes to this column's PE, to the next column, or both.
+
+    The two destinations take the beat independently and it is gone when both have it, so a full PE
+    holds up only what is behind the beat it has no room for. Latency 1 cycle a hop, throughput one beat
+    a cycle.
+    """
+
+    consecutive_ids: bool
+    """Whether the columns of an assignment take consecutive IDs or all the same."""
+
+    def __init__(self, beat: Any, deliver: Any):
+        self._beat = beat
+        super().__init__(
+            {
+                "i": In(stream.Signature(beat)),
+                "o": Out(stream.Signature(beat)),
+                "deliver": Out(stream.Signature(deliver)),
+            }
+        )
+
+    def _wanted(self, beat: Any, matches: Any) -> Any:
+        """Whether the PE takes this beat, given that the column has the beat's ID."""
+        raise NotImplementedError
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.arrive = arrive = SkidBuffer(self._beat)
+        wiring.connect(m, wiring.flipped(self.i), arrive.i)
+        beat = arrive.o.payload
+
+        identified, column_id = Signal(), Signal.like(beat.tag)
+        wanted, onward = Signal(), Signal()
+        delivered, forwarded = Signal(), Signal()  # done already, while the other is still waiting
+        assignment = Assignment(beat.data)
+        passing = Assignment(self.o.payload.data)
+        mine = Signal()
+        m.d.comb += [
+            wanted.eq(identified & self._wanted(beat, beat.tag == column_id)),
+            mine.eq((beat.kind == Kind.ASSIGN) & (assignment.skip == 0)),
+            onward.eq(~(mine & (assignment.count == 0))),
+            self.deliver.valid.eq(arrive.o.valid & wanted & ~delivered),
+            self.o.valid.eq(arrive.o.valid & onward & ~forwarded),
+            self.o.payload.eq(beat),
+            arrive.o.ready.eq(
+                (~wanted | delivered | self.deliver.ready) & (~onward | forwarded | self.o.ready)
+            ),
+        ]
+        with m.If(beat.kind == Kind.ASSIGN):
+            with m.If(mine):
+                m.d.comb += passing.count.eq(assignment.count - 1)
+                if self.consecutive_ids:
+                    m.d.comb += self.o.payload.tag.eq(beat.tag + 1)
+            with m.Else():
+                m.d.comb += passing.skip.eq(assignment.skip - 1)
+        with m.If(arrive.o.valid):
+            with m.If(arrive.o.ready):
+                m.d.sync += [delivered.eq(0), forwarded.eq(0)]
+                with m.If(beat.kind == Kind.CLEAR):
+                    m.d.sync += identified.eq(0)
+                with m.If(mine):
+                    m.d.sync += [identified.eq(1), column_id.eq(beat.tag)]
+            with m.Else():
+                m.d.sync += [
+                    delivered.eq(delivered | self.deliver.ready & wanted),
+                    forwarded.eq(forwarded | self.o.ready & onward),
+                ]
+        return m
+
+
+class IfmapHop(_Hop):
+    """Ifmap X-bus stop: the tag is the diagonal, which rises by one from column to column.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Members
+    -------
+    i, o : In, Out(stream of ifmap_x_beat)
+    deliver : Out(stream of signed(operand_width))
+    """
+
+    consecutive_ids = True
+
+    def __init__(self, config: AcceleratorConfig):
+        super().__init__(ifmap_x_beat(config), signed(config.operand_width))
+
+    def _wanted(self, beat: Any, matches: Any) -> Any:
+        return (beat.kind == Kind.VALUE) & matches
+
+    def elaborate(self, platform: Any) -> Module:
+        m = super().elaborate(platform)
+        m.d.comb += self.deliver.payload.eq(m.submodules.arrive.o.payload.data)
+        return m
+
+
+class FilterHop(_Hop):
+    """Filter X-bus stop: the tag is the filter set, the same for all its columns.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Members
+    -------
+    i, o : In, Out(stream of filter_x_beat)
+    deliver : Out(stream of pe_filter_beat)
+    """
+
+    consecutive_ids = False
+
+    def __init__(self, config: AcceleratorConfig):
+        super().__init__(filter_x_beat(config), pe_filter_beat(config))
+
+    def _wanted(self, beat: Any, matches: Any) -> Any:
+        return ((beat.kind == Kind.VALUE) & matches) | (beat.kind == Kind.PARAMETER)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = super().elaborate(platform)
+        beat = m.submodules.arrive.o.payload
+        m.d.comb += [
+            self.deliver.payload.parameter.eq(beat.kind == Kind.PARAMETER),
+            self.deliver.payload.field.eq(beat.tag),
+            self.deliver.payload.last.eq(beat.last),
+            self.deliver.payload.data.eq(beat.data),
+        ]
+        return m
