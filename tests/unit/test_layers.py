@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from orris.layers import NETWORKS, ConvLayer, LayerError, Padding, find_layer, find_network, same_padding
 from orris_hw.errors import OrrisError
 
@@ -42,7 +43,7 @@ def test_defaults():
         ({"padding": (1, 2)}, "probe: padding is (1, 2), expected Padding(top, left, bottom, right)"),
         (
             {"padding": Padding(right=2)},
-            "probe: padding right is 2, the limit is (S-1)*D = 1: beyond it a filter sees nothing of the ifmap",
+            "probe: padding right is 2, the limit is (S-1)*D = 1: beyond it a filter sees no ifmap",
         ),
         ({"G": 3}, "probe: M = 4 filters is not a multiple of G = 3 groups"),
         (

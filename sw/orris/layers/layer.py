@@ -94,7 +94,7 @@ class ConvLayer:
             if value > reach:
                 raise LayerError(
                     f"{self.name}: padding {side} is {value}, the limit is ({letters}-1)*D = {reach}: "
-                    "beyond it a filter sees nothing of the ifmap"
+                    "beyond it a filter sees no ifmap"
                 )
         if self.M % self.G:
             raise LayerError(f"{self.name}: M = {self.M} filters is not a multiple of G = {self.G} groups")
@@ -114,7 +114,7 @@ class ConvLayer:
                 f"{self.name}: {what} is {value!r}, expected a whole number from {least} to {LIMIT}"
             )
 
-    # -- derived ---------------------------------------------------------------------------
+    # -- derived; letters keep the case the papers give them -----------------------------------------------
     @property
     def channels(self) -> int:
         """Channels of the ifmap tensor."""
@@ -130,20 +130,20 @@ class ConvLayer:
         return self.C == 1 and self.G > 1
 
     @property
-    def padded_H(self) -> int:
+    def padded_H(self) -> int:  # noqa: N802
         return self.padding.top + self.H + self.padding.bottom
 
     @property
-    def padded_W(self) -> int:
+    def padded_W(self) -> int:  # noqa: N802
         return self.padding.left + self.W + self.padding.right
 
     @property
-    def E(self) -> int:
+    def E(self) -> int:  # noqa: N802
         """Rows of the ofmap."""
         return (self.padded_H - (self.R - 1) * self.D - 1) // self.U + 1
 
     @property
-    def F(self) -> int:
+    def F(self) -> int:  # noqa: N802
         """Columns of the ofmap."""
         return (self.padded_W - (self.S - 1) * self.D - 1) // self.V + 1
 

@@ -1,0 +1,25 @@
+"""Golden models in numpy: what the accelerator must compute, independent of the compiler and the RTL."""
+
+from .convolution import conv2d, conv2d_accumulate
+from .data import LayerData, random_layer_data
+from .fixed_point import RowWork, accumulate_fixed_point, conv2d_fixed_point, row_folded_order
+from .quantise import Requant, post_process, quantise_multiplier, requantise
+from .tensors import TensorError, saturate, wrap
+
+__all__ = [
+    "LayerData",
+    "Requant",
+    "RowWork",
+    "TensorError",
+    "accumulate_fixed_point",
+    "conv2d",
+    "conv2d_accumulate",
+    "conv2d_fixed_point",
+    "post_process",
+    "quantise_multiplier",
+    "random_layer_data",
+    "requantise",
+    "row_folded_order",
+    "saturate",
+    "wrap",
+]
