@@ -1,57 +1,118 @@
-"""The configuration a user writes: frozen, validated, loadable from TOML."""
+"""The configuration a user writes: frozen, validated, and the quantities that follow from it."""
 
-from typing import Annotated, Literal
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import ConfigError
+from .messages import sentences
+from .rules import broken_rules
+
+WORD_BITS = 64
+"""Bits of a global buffer, DMA and activation word."""
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Strict: `rows = "12"`, `rows = 12.0` and `rows = true` are mistakes, not spellings of 12.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Array(_Part):
-    rows: Annotated[int, Field(ge=1, le=16)]
-    columns: Annotated[int, Field(ge=1, le=16)]
+    """The PE array."""
+
+    rows: int = Field(ge=1, le=16, description="PE rows")
+    columns: int = Field(ge=1, le=16, description="PE columns")
 
 
 class Scratchpads(_Part):
-    """Depths in words, per PE; the filter scratchpad has two banks of `filter` words."""
+    """Depths in words, per PE."""
 
-    filter: Annotated[int, Field(ge=8, le=1024)]
-    ifmap: Annotated[int, Field(ge=4, le=64)]
-    psum: Annotated[int, Field(ge=1, le=64)]
+    filter: int = Field(ge=8, le=1024, description="filter values per bank (there are two banks): p*q*S")
+    ifmap: int = Field(ge=4, le=64, description="ifmap values of the sliding window: q*S")
+    psum: int = Field(ge=1, le=64, description="partial sums: p")
 
 
 class GlobalBuffer(_Part):
-    banks: Annotated[int, Field(ge=2, le=64)]
-    depth: Annotated[int, Field(ge=16, le=4096)]  # a power of two
+    """Banks of 64-bit words, one read and one write port each."""
+
+    banks: int = Field(ge=2, le=64, description="banks; bank j also holds the psums of column j")
+    depth: int = Field(ge=16, le=4096, description="words of 64 bits per bank, a power of two")
 
 
 class Networks(_Part):
-    """Widths in bits of the Y-buses (one beat a cycle) and of the psum output network."""
+    """Widths in bits of the on-chip networks: what each moves in a cycle."""
 
-    ifmap_bits: int = 64
-    filter_bits: int = 64
-    psum_bits: int
-    fifo_depth: Annotated[int, Field(ge=2, le=16)] = 4
+    ifmap_bits: int = Field(default=64, ge=8, le=64, description="ifmap Y-bus")
+    filter_bits: int = Field(default=64, ge=8, le=64, description="filter Y-bus")
+    psum_bits: int = Field(ge=16, le=1024, description="psum output network; psum_bits/psum_width ports")
+    fifo_depth: int = Field(default=4, ge=2, le=16, description="entries of the FIFO at the head of each row")
 
 
 class PostProcessing(_Part):
-    lanes: Annotated[int, Field(ge=1, le=16)] = 4
-    channels: Annotated[int, Field(ge=8, le=4096)] = 512
+    """Bias, requantisation and activation on the way out."""
+
+    lanes: int = Field(
+        default=4,
+        ge=1,
+        le=16,
+        description="outputs finished per cycle (when not given: 4, or columns if fewer)",
+    )
+    channels: int = Field(
+        default=512, ge=8, le=4096, description="filters whose bias and scale are held at once"
+    )
 
 
 class AcceleratorConfig(_Part):
-    name: str
+    """One accelerator. Immutable, hashable, and valid: an instance that exists satisfies every rule.
+
+    Raises
+    ------
+    ConfigError
+        Some value is missing, unknown, of the wrong type or out of range; all problems at once,
+        each naming the value, the limit and the formula.
+    """
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64, description="names the generated design"
+    )
     array: Array
-    data_width: Literal[8, 16] = 8
-    psum_width: Annotated[int, Field(ge=16, le=48)] = 32
-    arithmetic: Literal["integer", "fixed_point"] = "integer"
+    data_width: Literal[8, 16] = Field(default=8, description="bits of an ifmap, filter and ofmap value")
+    psum_width: int = Field(default=32, ge=16, le=48, description="bits of a partial sum")
+    arithmetic: Literal["integer", "fixed_point"] = Field(
+        default="integer",
+        description='"integer": exact sums, requantised; "fixed_point": saturating 16-bit sums',
+    )
     scratchpads: Scratchpads
     global_buffer: GlobalBuffer
     networks: Networks
     post_processing: PostProcessing = PostProcessing()
-    zero_gating: bool = True
+    zero_gating: bool = Field(
+        default=True, description="a zero ifmap operand stills filter read and multiplier"
+    )
+
+    def __init__(self, **data: Any):
+        try:
+            super().__init__(**_with_lanes(data))
+        except ValidationError as error:
+            raise ConfigError(sentences(error, type(self))) from None
+        if problems := broken_rules(self):
+            raise ConfigError(problems)
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Build from nested mappings; raises `ConfigError` as the constructor does."""
+        if isinstance(obj, cls):
+            return obj
+        if not isinstance(obj, Mapping):
+            raise ConfigError(f"a configuration is a table of keys and values, not {obj!r}")
+        return cls(**obj)
+
+    def derive(self, changes: Mapping[str, Any]) -> Self:
+        """A copy with nested `changes`, validated: `config.derive({"array": {"rows": 4}})`."""
+        return type(self)(**merge(self.model_dump(), changes))
 
     # -- derived ---------------------------------------------------------------------------
     @property
@@ -61,7 +122,7 @@ class AcceleratorConfig(_Part):
     @property
     def block(self) -> int:
         """Values per 64-bit word."""
-        return 64 // self.data_width
+        return WORD_BITS // self.data_width
 
     @property
     def operand_width(self) -> int:
@@ -82,5 +143,45 @@ class AcceleratorConfig(_Part):
         return self.global_buffer.banks * self.global_buffer.depth
 
     @property
+    def glb_bytes(self) -> int:
+        return self.glb_words * WORD_BITS // 8
+
+    @property
     def glb_addr_width(self) -> int:
         return max(1, (self.glb_words - 1).bit_length())
+
+    @property
+    def scratchpad_bytes(self) -> int:
+        """Bytes of scratchpad in one PE, rounded up.
+
+        ceil((2 * filter * data_width + ifmap * operand_width + psum * psum_width) / 8)
+        """
+        pads = self.scratchpads
+        filter_bits = 2 * pads.filter * self.data_width
+        return -(-(filter_bits + pads.ifmap * self.operand_width + pads.psum * self.psum_width) // 8)
+
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of everything but the name: equal hashes mean equal hardware."""
+        content = json.dumps(self.model_dump(exclude={"name"}), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` on top, table by table."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(below := merged.get(key), Mapping):
+            value = merge(below, value)
+        merged[key] = value
+    return merged
+
+
+def _with_lanes(data: dict[str, Any]) -> dict[str, Any]:
+    """`data` with the default number of lanes cut to the columns there are, when the user named none."""
+    post = data.get("post_processing", {})
+    array = data.get("array")
+    columns = array.get("columns") if isinstance(array, Mapping) else getattr(array, "columns", None)
+    if not isinstance(post, Mapping) or "lanes" in post or not isinstance(columns, int):
+        return data
+    default = PostProcessing.model_fields["lanes"].default
+    return data | {"post_processing": {**post, "lanes": max(1, min(default, columns))}}

@@ -1,0 +1,83 @@
+# Everything Orris does from a fresh clone. `make help` lists the targets.
+#
+# Needs Python 3.11 or newer, a C++ compiler, make and perl; all else is installed into .venv with pip.
+# Another Python: make PYTHON=python3.13 ...
+
+PYTHON ?= python3
+JOBS   ?= 2
+# More arguments for pytest, for example: make test ARGS="tests/unit -k config"
+ARGS   ?=
+
+BIN := .venv/bin
+PIP  = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --log .venv/install.log
+
+# A stamp says which extras are installed, and from which pyproject.toml: change it, and the next make installs.
+KEY        := $(shell cksum < pyproject.toml | cut -d ' ' -f 1)
+RUN_STAMP  := .venv/orris-run-$(KEY)
+DEV_STAMP  := .venv/orris-dev-$(KEY)
+FPGA_STAMP := .venv/orris-fpga-$(KEY)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-long bench lint fpga-tools clean tools
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+demo: $(RUN_STAMP) ## a photograph through the whole accelerator in RTL simulation
+	@$(BIN)/orris demo
+
+test: lint ## lint, then every test that takes seconds
+	@echo "== tests"
+	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+
+test-long: $(DEV_STAMP) ## the tests that take minutes: whole layers, synthesis
+	@$(BIN)/python -m pytest -q -n $(JOBS) -m long $(ARGS)
+
+bench: $(DEV_STAMP) ## measure speed and size, one at a time, and print the figures
+	@$(BIN)/python -m pytest -q -s -m bench $(ARGS)
+
+lint: $(DEV_STAMP) ## style (ruff) and types (basedpyright)
+	@echo "== lint"
+	@$(BIN)/ruff check
+	@$(BIN)/basedpyright
+
+fpga-tools: $(FPGA_STAMP) ## install what builds and flashes bitstreams
+
+clean: ## remove the environment and everything built
+	rm -rf .venv build dist .pytest_cache .ruff_cache
+	find hw sw sim fpga tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- the environment -------------------------------------------------------------------------
+
+tools:
+	@command -v $(firstword $(CXX)) >/dev/null || { \
+	  echo "error: no C++ compiler ($(CXX)); install one (Debian: sudo apt-get install g++)" \
+	       "or name yours: make CXX=clang++ ..." >&2; exit 1; }
+	@command -v perl >/dev/null || { \
+	  echo "error: no perl, which Verilator needs (Debian: sudo apt-get install perl)" >&2; exit 1; }
+
+.venv/bin/python: | tools
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: $(PYTHON) is not Python 3.11 or newer ($$($(PYTHON) --version 2>&1 | tail -n 1));" \
+	       "name one that is: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "== creating .venv"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "error: $(PYTHON) cannot create environments (Debian: sudo apt-get install python3-venv)" >&2; exit 1; }
+
+# $(call install,EXTRAS,STAMPS): install with EXTRAS and leave STAMPS, dropping those of other versions.
+define install
+	@echo "== installing orris$(1) into .venv (about half a minute; log in .venv/install.log)"
+	@$(PIP) --editable '.$(1)'
+	@find .venv -maxdepth 1 -name 'orris-*-*' ! -name 'orris-*-$(KEY)' -exec rm {} +
+	@touch $(2)
+endef
+
+$(RUN_STAMP): | .venv/bin/python
+	$(call install,,$(RUN_STAMP))
+
+$(DEV_STAMP): | .venv/bin/python
+	$(call install,[dev],$(RUN_STAMP) $(DEV_STAMP))
+
+$(FPGA_STAMP): | .venv/bin/python
+	$(call install,[fpga],$(RUN_STAMP) $(FPGA_STAMP))
