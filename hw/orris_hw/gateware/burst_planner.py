@@ -1,0 +1,163 @@
+"""Cuts two-dimensional transfers into AXI bursts."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..register_map import ErrorCode
+from .axi import MAX_BEATS
+
+BUFFER_ADDRESS_BITS = 20
+"""Bits of a word address on the accelerator's side."""
+
+
+class Transfer(data.Struct):
+    """`rows` rows of `row_words` words; row i begins at byte `addr + i*row_stride` of memory (modulo 2^32) and
+    at word `buffer_addr + i*buffer_stride` of the buffer (modulo 2^20). `dest` is passed through."""
+
+    addr: 32
+    row_words: 16
+    rows: 16
+    row_stride: 32
+    dest: 2
+    buffer_addr: BUFFER_ADDRESS_BITS
+    buffer_stride: BUFFER_ADDRESS_BITS
+
+
+class PlannedBurst(data.Struct):
+    """`beats` (1 to 32) consecutive words. With a `fault` it stands for a transfer that cannot go on: it has no
+    beats, and no burst follows it. `last` marks the transfer's last burst."""
+
+    addr: 32
+    beats: range(MAX_BEATS + 1)
+    dest: 2
+    buffer_addr: BUFFER_ADDRESS_BITS
+    last: 1
+    fault: ErrorCode
+
+
+class BurstPlanner(wiring.Component):
+    """Turns transfers into bursts that cross neither a row's end, 4 KiB, nor the window's bounds.
+
+        beats = min(words left in the row, 32, words to the next 4 KiB boundary)
+
+    A transfer with no rows, no words, or an address or row stride that is not a multiple of 8 ends in the fault
+    BAD_FIELD; a burst not within [window_base, window_limit) in MEMORY_RANGE. Faults are in order: every
+    burst of earlier transfers and of earlier rows comes first.
+
+    Latency 3 cycles from transfer to first burst; one burst every 2 cycles, one cycle more per transfer.
+    Measuring, advancing the addresses and checking the window are steps of their own, so that no path holds
+    more than one 32-bit carry chain.
+
+    Members
+    -------
+    transfer : In(stream.Signature(Transfer))
+    burst : Out(stream.Signature(PlannedBurst))
+    window_base, window_limit : In(32)
+        Bytes; constant while busy.
+    busy : Out(1)
+        A transfer is being planned or a burst waits to be taken.
+    """
+
+    transfer: In(stream.Signature(Transfer))
+    burst: Out(stream.Signature(PlannedBurst))
+    window_base: In(32)
+    window_limit: In(32)
+    busy: Out(1)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        given = self.transfer.payload
+        active, measured, malformed = Signal(), Signal(), Signal()
+        row = Signal(Transfer)  # addr, buffer_addr: of the row; rows: those left, this one included
+        addr, buffer_addr = Signal(32), Signal(BUFFER_ADDRESS_BITS)
+        words_left = Signal(16)
+
+        # Step 1: how long is the burst, and does it end the row?
+        to_boundary = Mux(addr[8:12].all(), MAX_BEATS - addr[3:8], MAX_BEATS)
+        beats = Signal(range(MAX_BEATS + 1))
+        ends_row, final_row = Signal(), Signal()
+        # Step 2: where does it end, and where does the next one begin?
+        end = Signal(33)
+        candidate = Signal(PlannedBurst)
+        candidate_end = Signal(33)
+        candidate_valid, candidate_malformed = Signal(), Signal()
+        # Step 3: is it within the window?
+        faulted = Signal()
+        taken = ~self.burst.valid | self.burst.ready
+        advance = measured & (~candidate_valid | taken)
+
+        m.d.comb += [
+            self.transfer.ready.eq(~active),
+            self.busy.eq(active | candidate_valid | self.burst.valid),
+            end.eq(addr + Cat(0, 0, 0, beats)),  # beats words of 8 bytes
+        ]
+
+        with m.If(~active):
+            m.d.sync += [
+                active.eq(self.transfer.valid),
+                row.eq(given),
+                addr.eq(given.addr),
+                buffer_addr.eq(given.buffer_addr),
+                words_left.eq(given.row_words),
+                malformed.eq(
+                    (given.row_words == 0) | (given.rows == 0)
+                    | given.addr[:3].any() | given.row_stride[:3].any()
+                ),
+            ]
+        with m.Elif(~measured):
+            m.d.sync += [
+                measured.eq(1),
+                beats.eq(Mux(words_left <= to_boundary, words_left, to_boundary)),
+                ends_row.eq(words_left <= to_boundary),
+                final_row.eq(row.rows == 1),
+            ]
+        with m.Elif(advance):
+            m.d.sync += [
+                measured.eq(0),
+                active.eq(~(malformed | (ends_row & final_row))),
+                addr.eq(end),
+                buffer_addr.eq(buffer_addr + beats),
+                words_left.eq(words_left - beats),
+            ]
+            with m.If(ends_row):
+                next_addr = Signal(32)
+                next_buffer_addr = Signal(BUFFER_ADDRESS_BITS)
+                m.d.comb += [
+                    next_addr.eq(row.addr + row.row_stride),
+                    next_buffer_addr.eq(row.buffer_addr + row.buffer_stride),
+                ]
+                m.d.sync += [
+                    row.addr.eq(next_addr),
+                    row.buffer_addr.eq(next_buffer_addr),
+                    row.rows.eq(row.rows - 1),
+                    addr.eq(next_addr),
+                    buffer_addr.eq(next_buffer_addr),
+                    words_left.eq(row.row_words),
+                ]
+
+        with m.If(~candidate_valid | taken):
+            m.d.sync += [
+                candidate_valid.eq(measured),
+                candidate_malformed.eq(malformed),
+                candidate_end.eq(end),
+                candidate.addr.eq(addr),
+                candidate.beats.eq(beats),
+                candidate.dest.eq(row.dest),
+                candidate.buffer_addr.eq(buffer_addr),
+                candidate.last.eq(ends_row & final_row),
+            ]
+        with m.If(taken):
+            outside = (candidate.addr < self.window_base) | (candidate_end > self.window_limit)
+            fault = Mux(
+                candidate_malformed, ErrorCode.BAD_FIELD, Mux(outside, ErrorCode.MEMORY_RANGE, ErrorCode.NONE)
+            )
+            m.d.sync += [
+                self.burst.valid.eq(candidate_valid & ~faulted),
+                self.burst.payload.eq(candidate),
+                self.burst.payload.fault.eq(fault),
+                faulted.eq(faulted | (candidate_valid & (fault != ErrorCode.NONE))),
+            ]
+        return m
