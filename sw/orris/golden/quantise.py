@@ -126,10 +126,10 @@ class Requant:
                 raise TensorError(
                     f"{name} has {len(values)} entries, bias has {self.channels}: one per channel"
                 )
-            for value in (int(values.min(initial=high)), int(values.max(initial=low))):
-                if not low <= value <= high:
-                    raise TensorError(f"{name} holds {value}, expected {low} to {high}")
-            object.__setattr__(self, name, values.astype(np.int64))
+            values = values.astype(np.int64)
+            for value in values[(values < low) | (values > high)][:1]:
+                raise TensorError(f"{name} holds {value}, expected {low} to {high}")
+            object.__setattr__(self, name, values)
 
     @property
     def channels(self) -> int:
