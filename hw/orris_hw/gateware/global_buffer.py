@@ -1,0 +1,180 @@
+"""The banked on-chip buffer that holds ifmaps, filters, psums and finished ofmaps."""
+
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from ..config import AcceleratorConfig
+from ..emission.once import Once
+from .buffers import SkidBuffer, StreamFifo
+from .glb_bank import READ_LATENCY, WORD_BITS, WORD_BYTES, BankRead, BankWrite, GlbBank
+
+ADDR_WIDTH = 20
+"""Bits of a pool address (word = bank * depth + offset) on every client."""
+
+PSUM_READ_LATENCY = READ_LATENCY
+"""Cycles from `psum_read[j].en` to the word on `psum_data[j]`."""
+
+GLB_WRITE = data.StructLayout({"addr": ADDR_WIDTH, "data": WORD_BITS, "mask": WORD_BYTES})
+"""A write: byte k of the word at `addr` becomes byte k of `data` where bit k of `mask` is set."""
+
+READ_CLIENTS = ("ifmap_read", "filter_read", "store_read")
+WRITE_CLIENTS = ("post_write", "load_write")
+
+# The words of so many banks are joined in one register on their way to the clients.
+_JOIN = 6
+# Granted read to response FIFO: the bank, then the joining register.
+_ANSWER_LATENCY = READ_LATENCY + 1
+# Room to cover the round trip of a credit (request, bank, join, FIFO: 8 cycles); LUT RAM comes in sixteens.
+_RESPONSE_DEPTH = 16
+
+
+class GlbRead(wiring.Signature):
+    """A read client's port, as the client sees it: `req` (word address) out, `resp` (64-bit word) in."""
+
+    def __init__(self) -> None:
+        super().__init__({
+            "req": Out(stream.Signature(ADDR_WIDTH)), "resp": In(stream.Signature(WORD_BITS)),
+        })
+
+
+class GlobalBuffer(wiring.Component):
+    """Pool of 64-bit words in banks, shared by five stream clients and the psum ports.
+
+    Equation: a read returns the word as left by all writes accepted before the request, in order.
+    Each bank grants one read and one write per cycle: psum port, then the clients in the order of
+    `READ_CLIENTS` and `WRITE_CLIENTS`.
+    Latency: request to response 7 cycles when nobody is in the way. Throughput: 1 word per cycle and
+    client where clients use different banks.
+
+    An address beyond the last bank raises `address_error` for a cycle; the read is answered with 0 and
+    the write dropped.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Members
+    -------
+    ifmap_read, filter_read, store_read : In(GlbRead())
+        A request is only taken up when its response has room.
+    post_write, load_write : In(stream.Signature(GLB_WRITE))
+    psum_read : In(BankRead(depth)).array(columns)
+        Raw access to bank j, never refused.
+    psum_data : Out(64).array(columns)
+        The word read `PSUM_READ_LATENCY` cycles before.
+    psum_write : In(BankWrite(depth)).array(columns)
+        Never refused. A read in the same cycle sees the old word, a later one the new.
+    address_error : Out(1)
+    """
+
+    def __init__(self, config: AcceleratorConfig):
+        self.banks = config.global_buffer.banks
+        self.depth = config.global_buffer.depth
+        self.columns = config.array.columns
+        super().__init__({
+            **{name: In(GlbRead()) for name in READ_CLIENTS},
+            **{name: In(stream.Signature(GLB_WRITE)) for name in WRITE_CLIENTS},
+            "psum_read": In(BankRead(self.depth)).array(self.columns),
+            "psum_data": Out(WORD_BITS).array(self.columns),
+            "psum_write": In(BankWrite(self.depth)).array(self.columns),
+            "address_error": Out(1),
+        })
+
+    def _select(self, addr: Value) -> Value:
+        """One bit per bank, and a last one for an address that no bank has."""
+        bank = addr[exact_log2(self.depth):]
+        return Cat(*(bank == b for b in range(self.banks)), bank >= self.banks)
+
+    def _read_client(self, m: Module, name: str, port: int, banks: list[GlbBank], hazard: Any) -> Value:
+        """Serve stream `name` from port number `port` of the banks; returns its address error."""
+        client = getattr(self, name)
+        m.submodules[f"{name}_request"] = request = SkidBuffer(ADDR_WIDTH)
+        m.submodules[f"{name}_response"] = response = StreamFifo(WORD_BITS, _RESPONSE_DEPTH)
+        wiring.connect(m, wiring.flipped(client.req), request.i)
+        wiring.connect(m, wiring.flipped(client.resp), response.o)
+
+        # The request the banks see; `select` is 0 when there is none.
+        busy = Signal(name=f"{name}_busy")
+        select = Signal(self.banks + 1, name=f"{name}_select")
+        offset = Signal(exact_log2(self.depth), name=f"{name}_offset", reset_less=True)
+        granted = Signal(name=f"{name}_granted")
+        m.d.comb += granted.eq(Cat(select[-1], *(bank.read_grant[port] for bank in banks)).any())
+        for b, bank in enumerate(banks):
+            m.d.comb += [bank.read[port].en.eq(select[b]), bank.read[port].offset.eq(offset)]
+
+        # A credit is a free entry of the response FIFO.
+        credits = Signal(range(_RESPONSE_DEPTH + 1), init=_RESPONSE_DEPTH, name=f"{name}_credits")
+        take, give = Signal(name=f"{name}_take"), Signal(name=f"{name}_give")
+        m.d.comb += [
+            request.o.ready.eq((~busy | granted) & (credits != 0) & ~hazard(request.o.payload)),
+            take.eq(request.o.valid & request.o.ready),
+            give.eq(response.o.valid & response.o.ready),
+        ]
+        m.d.sync += credits.eq(credits - take + give)
+        with m.If(~busy | granted):
+            m.d.sync += [busy.eq(take), offset.eq(request.o.payload), select.eq(0)]
+            with m.If(take):
+                m.d.sync += select.eq(self._select(request.o.payload))
+
+        # Banks that have nothing for this client give 0, so joining them is an OR.
+        joined = []
+        for first in range(0, self.banks, _JOIN):
+            joined.append(Signal(WORD_BITS, name=f"{name}_joined_{first}", reset_less=True))
+            group = banks[first:first + _JOIN]
+            m.d.sync += joined[-1].eq(
+                reduce(or_, (bank.data & bank.owner[port].replicate(WORD_BITS) for bank in group)))
+        answers = Signal(_ANSWER_LATENCY, name=f"{name}_answers")
+        m.d.sync += answers.eq(Cat(granted, answers))
+        m.d.comb += [response.i.valid.eq(answers[-1]), response.i.payload.eq(reduce(or_, joined))]
+        return select[-1]
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        banks = [GlbBank(self.depth, 1 + len(READ_CLIENTS), 1 + len(WRITE_CLIENTS))
+                 for _ in range(self.banks)]
+        for b, bank in enumerate(banks):
+            m.submodules[f"bank_{b}"] = Once(bank, "glb_bank")
+        for j in range(self.columns):
+            wiring.connect(m, wiring.flipped(self.psum_read[j]), banks[j].read[0])
+            wiring.connect(m, wiring.flipped(self.psum_write[j]), banks[j].write[0])
+            m.d.comb += self.psum_data[j].eq(banks[j].data)
+
+        errors, heads = [], []
+        decoded = data.StructLayout({"select": self.banks + 1, "write": GLB_WRITE})
+        for port, name in enumerate(WRITE_CLIENTS, start=1):
+            client = getattr(self, name)
+            m.submodules[name] = head = SkidBuffer(decoded)
+            write, select = head.o.payload.write, head.o.payload.select
+            m.d.comb += [
+                head.i.valid.eq(client.valid),
+                head.i.payload.write.eq(client.payload),
+                head.i.payload.select.eq(self._select(client.payload.addr)),
+                client.ready.eq(head.i.ready),
+                head.o.ready.eq(Cat(select[-1], *(bank.write_grant[port] for bank in banks)).any()),
+            ]
+            for b, bank in enumerate(banks):
+                m.d.comb += [
+                    bank.write[port].en.eq(head.o.valid & select[b]),
+                    bank.write[port].offset.eq(write.addr),
+                    bank.write[port].data.eq(write.data),
+                    bank.write[port].mask.eq(write.mask),
+                ]
+            errors.append(head.o.valid & select[-1])
+            heads.append(head)
+
+        def hazard(addr: Value) -> Value:
+            # A write that has been accepted and not yet granted is at the head of its client; a second
+            # one is behind it (input not ready) only while the head is being refused.
+            return reduce(or_, (~head.i.ready | (head.o.valid & (head.o.payload.write.addr == addr))
+                                for head in heads))
+
+        for port, name in enumerate(READ_CLIENTS, start=1):
+            errors.append(self._read_client(m, name, port, banks, hazard))
+        m.d.sync += self.address_error.eq(reduce(or_, errors))
+        return m
