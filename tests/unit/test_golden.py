@@ -192,11 +192,11 @@ def test_random_data_is_what_it_says():
 
 
 @pytest.mark.parametrize("name", ["alexnet.conv1", "alexnet.conv3", "mobilenetv1.dw13", "mobilenetv1.pw13"])
-@pytest.mark.parametrize("data_width", [8, 16])
-def test_results_use_the_range(name: str, data_width: int):
+@pytest.mark.parametrize(("data_width", "psum_width"), [(8, 32), (8, 20), (16, 32), (16, 48)])
+def test_results_use_the_range(name: str, data_width: int, psum_width: int):
     layer = find_layer(name)
-    data = random_layer_data(layer, seed=3, data_width=data_width)
-    ofmap = conv2d(layer, data.ifmap, data.weights, data.requant, psum_width=48).astype(float)
+    data = random_layer_data(layer, seed=3, data_width=data_width, psum_width=psum_width)
+    ofmap = conv2d(layer, data.ifmap, data.weights, data.requant, psum_width).astype(float)
     half = 1 << (data_width - 1)
     assert ofmap.std() > half / 6
     assert np.mean((ofmap == -half) | (ofmap == half - 1)) < 0.1

@@ -8,17 +8,18 @@ import pytest
 from orris.golden import Requant, TensorError, post_process, quantise_multiplier, requantise
 
 
-def double_rounding(acc: int, multiplier: int, shift: int) -> int:
+def double_rounding(acc: int, multiplier: int, shift: int, width: int) -> int:
     """Two roundings as the reference kernels make them, one Python integer at a time."""
     left, right = max(shift, 0), max(-shift, 0)
-    product = (acc << left) * multiplier
+    kept = (acc << left) % (1 << width)
+    product = (kept - (1 << width) if kept >> (width - 1) else kept) * multiplier
     nudged = product + ((1 << 30) if product >= 0 else 1 - (1 << 30))
     high = abs(nudged) // (1 << 31) * (1 if nudged >= 0 else -1)
     mask = (1 << right) - 1
     return (high >> right) + int((high & mask) > (mask >> 1) + int(high < 0))
 
 
-def single_rounding(acc: int, multiplier: int, shift: int) -> int:
+def single_rounding(acc: int, multiplier: int, shift: int, width: int) -> int:
     return (acc * multiplier + (1 << (30 - shift))) >> (31 - shift)
 
 
@@ -52,8 +53,8 @@ def test_multiplier_edges():
 
 
 @pytest.mark.parametrize("rounding", DEFINITIONS)
-@pytest.mark.parametrize("acc_width", [8, 16, 32, 33, 49])
-def test_requantise(rounding: str, acc_width: int):
+@pytest.mark.parametrize(("acc_width", "width"), [(8, 32), (16, 32), (32, 32), (33, 48), (48, 48)])
+def test_requantise(rounding: str, acc_width: int, width: int):
     """Random values, the rails and both sides of ties, over every shift; 64 bits do not suffice for all."""
     rng = np.random.default_rng(acc_width)
     rail = 1 << (acc_width - 1)
@@ -64,11 +65,10 @@ def test_requantise(rounding: str, acc_width: int):
     multiplier[::7] = 1 << 30  # powers of two give ties
     multiplier[::11] = (1 << 31) - 1
     multiplier[::13] = 0
-    ours = requantise(acc, multiplier, shift, rounding)  # type: ignore[arg-type]
+    ours = requantise(acc, multiplier, shift, rounding, width)  # type: ignore[arg-type]
     definition = DEFINITIONS[rounding]
-    expected = [
-        definition(*values) for values in zip(*(a.tolist() for a in (acc, multiplier, shift)), strict=True)
-    ]
+    given = zip(*(each.tolist() for each in (acc, multiplier, shift)), strict=True)
+    expected = [definition(*values, width) for values in given]
     assert [int(value) for value in ours] == expected
 
 
@@ -111,6 +111,13 @@ def test_post_process():
     assert ofmap.dtype == np.int8
     # channel 0: acc / 2 - 5; channel 1: (acc + 10) - 5; both clamped to -100..90
     assert ofmap.reshape(2, 3).tolist() == [[15, -100, 90], [45, 90, -100]]
+
+
+def test_bias_wraps_at_the_width_of_the_sum():
+    psums = np.array([(1 << 31) - 1]).reshape(1, 1, 1, 1)
+    requant = Requant.plain(np.array([3]), np.int16)
+    assert post_process(psums, requant, np.int16).item() == -32768
+    assert post_process(psums, requant, np.int16, width=48).item() == 32767
 
 
 def test_plain():

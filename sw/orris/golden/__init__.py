@@ -3,12 +3,14 @@
 from .convolution import conv2d, conv2d_accumulate
 from .data import LayerData, random_layer_data
 from .fixed_point import RowWork, accumulate_fixed_point, conv2d_fixed_point, row_folded_order
-from .quantise import Requant, post_process, quantise_multiplier, requantise
+from .quantise import ROUNDINGS, Requant, Rounding, post_process, quantise_multiplier, requantise, sum_width
 from .tensors import TensorError, saturate, wrap
 
 __all__ = [
+    "ROUNDINGS",
     "LayerData",
     "Requant",
+    "Rounding",
     "RowWork",
     "TensorError",
     "accumulate_fixed_point",
@@ -21,5 +23,6 @@ __all__ = [
     "requantise",
     "row_folded_order",
     "saturate",
+    "sum_width",
     "wrap",
 ]

@@ -5,7 +5,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ..layers import ConvLayer
-from .quantise import Requant, post_process
+from .quantise import Requant, post_process, sum_width
 from .tensors import IntArray, check_layer_tensors, check_tensor, padded_operands, wrap
 
 _CHUNK_BYTES = 1 << 25  # working set of one matrix product
@@ -81,4 +81,4 @@ def conv2d(
     TensorError : a tensor of the wrong shape or type, or parameters that do not fit it.
     """
     psums = wrap(conv2d_accumulate(layer, ifmap, weights, zp_in=requant.zp_in), psum_width)
-    return post_process(psums, requant, ifmap.dtype)
+    return post_process(psums, requant, ifmap.dtype, sum_width(psum_width))

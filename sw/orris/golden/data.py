@@ -38,9 +38,8 @@ def random_ifmap(
     return values.reshape(layer.ifmap_shape).astype(_dtype(data_width))
 
 
-def random_weights(layer: ConvLayer, rng: np.random.Generator, data_width: int) -> IntArray:
-    """Uniform values, symmetric about zero as quantised weights are: the lowest code is unused."""
-    top = (1 << (data_width - 1)) - 1
+def random_weights(layer: ConvLayer, rng: np.random.Generator, top: int, data_width: int) -> IntArray:
+    """Uniform values from -top to top: symmetric about zero, as quantised weights are."""
     return rng.integers(-top, top + 1, layer.weights_shape).astype(_dtype(data_width))
 
 
@@ -57,9 +56,10 @@ def random_layer_data(
 ) -> LayerData:
     """Everything one layer needs, the same for the same arguments.
 
-    Integer arithmetic gets a scale per channel that puts the results' standard deviation at a sixth to two
-    thirds of the range either side of zp_out. Fixed point gets no scale but a `product_shift` that puts the
-    rails of a psum at two to four standard deviations, so that saturation is rare but does happen.
+    Integer arithmetic gets weights that keep sums well inside psum_width bits, and a scale per channel that
+    puts the results' standard deviation at a sixth to two thirds of the range either side of zp_out. Fixed
+    point gets no scale but a `product_shift` that puts the rails of a psum at two to four standard
+    deviations, so that saturation is rare but does happen.
 
     Parameters
     ----------
@@ -76,12 +76,15 @@ def random_layer_data(
     if data_width == 16 or arithmetic == "fixed_point":
         zero_point = zp_out = 0
     ifmap = random_ifmap(layer, rng, zeros, zero_point, data_width)
-    weights = random_weights(layer, rng, data_width)
 
-    x2 = half**2 / 3 + zero_point**2  # mean squares of the uniform distributions
-    deviation = max(1.0, sqrt(layer.taps * (1 - zeros) * x2 * half**2 / 3))
+    rail, top = 1 << (psum_width - 1), half - 1
+    x2 = half**2 / 3 + zero_point**2  # mean square of a uniform operand; a uniform weight's is top^2 / 3
+    per_weight = max(1.0, sqrt(layer.taps * (1 - zeros) * x2 / 3))  # deviation of a sum, over top
+    if arithmetic == "integer":
+        top = max(1, min(top, int(rail / 4 / per_weight)))
+    weights = random_weights(layer, rng, top, data_width)
+    deviation = per_weight * top
     if arithmetic == "fixed_point":
-        rail = 1 << (psum_width - 1)
         product_shift = max(0, ceil(log2(2 * deviation / rail)))
         bias = rng.integers(-rail // 8, rail // 8, layer.M)
         return LayerData(ifmap, weights, Requant.plain(bias, _dtype(data_width)), product_shift)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..layers import ConvLayer
-from .quantise import Requant, post_process
+from .quantise import BIAS_BITS, Requant, post_process
 from .tensors import IntArray, TensorError, check_layer_tensors, padded_operands
 
 
@@ -122,4 +122,4 @@ def conv2d_fixed_point(
     if requant.zp_in or requant.zp_out:
         raise TensorError(f"fixed point has zero point 0, not {requant.zp_in} in and {requant.zp_out} out")
     psums = accumulate_fixed_point(layer, ifmap, weights, order, product_shift, psum_width)
-    return post_process(psums, requant, ifmap.dtype)
+    return post_process(psums, requant, ifmap.dtype, BIAS_BITS)

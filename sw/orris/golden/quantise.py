@@ -4,14 +4,14 @@ For a psum `acc` of output channel c::
 
     y = clamp(requantise(acc + bias[c], multiplier[c], shift[c]) + zp_out, act_min, act_max)
 
-All of it is exact integer arithmetic: nothing between the psum and the clamp wraps. With `a = acc + bias`:
+`a = acc + bias` is kept in `width` bits and wraps there: 32, the reference's int32, or 48 where psums are
+wider or saturating. Nothing after it wraps but for the left shift of double rounding:
 
-none     a itself. (A saturated sum gives the same y: the clamp lies inside the saturation's range wherever
-         zp_out is 0 or the sum is at least two bits wider than y.)
+none     a itself.
 single   ``(a * multiplier + 2^(30 - shift)) >> (31 - shift)``: one rounding, ties towards plus infinity.
-double   with left = max(shift, 0) and right = max(-shift, 0): ``(a << left) * multiplier``, plus 2^30 if that
-         is not negative, else plus 1 - 2^30; divided by 2^31 towards zero; then shifted right by `right`,
-         ties away from zero. The first step is the same as ``((a << left) * multiplier + 2^30) >> 31``.
+double   with left = max(shift, 0) and right = max(-shift, 0): ``wrap(a << left, width) * multiplier``, plus
+         2^30 if that is not negative, else plus 1 - 2^30; divided by 2^31 towards zero; then shifted right by
+         `right`, ties away from zero. The first step is the same as ``(that + 2^30) >> 31``.
 """
 
 import math
@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .tensors import IntArray, TensorError
+from .tensors import IntArray, TensorError, wrap
 
 Rounding = Literal["none", "single", "double"]
 ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)  # the index is the hardware's code
@@ -30,6 +30,11 @@ ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)  # the index is the hardwar
 MULTIPLIER_BITS = 31
 SHIFT_MIN, SHIFT_MAX = -31, 30
 BIAS_BITS = 48
+
+
+def sum_width(psum_width: int) -> int:
+    """Bits of acc + bias behind an integer accumulator of `psum_width` bits."""
+    return 32 if psum_width <= 32 else BIAS_BITS
 
 
 def quantise_multiplier(real: float) -> tuple[int, int]:
@@ -55,30 +60,33 @@ def quantise_multiplier(real: float) -> tuple[int, int]:
 
 
 def requantise(
-    acc: IntArray, multiplier: IntArray | int, shift: IntArray | int, rounding: Rounding
+    acc: IntArray, multiplier: IntArray | int, shift: IntArray | int, rounding: Rounding, width: int = 32
 ) -> NDArray:
     """``acc * multiplier * 2^(shift - 31)`` rounded as the module's docstring defines; shapes broadcast.
+
+    Parameters
+    ----------
+    acc : integers of `width` bits. multiplier : 0 to 2^31 - 1. shift : -31 to 30.
 
     Returns
     -------
     int64 array; Python integers (dtype object) where acc is too wide for 64-bit products.
     """
-    if rounding == "none":
-        return acc.astype(np.int64)
-    multipliers, shifts = np.asarray(multiplier, dtype=np.int64), np.asarray(shift, dtype=np.int64)
-    left, right = np.maximum(shifts, 0), np.maximum(-shifts, 0)
     values: NDArray[Any] = acc.astype(np.int64)
-    widest = max(abs(int(values.min(initial=0))), abs(int(values.max(initial=0)))).bit_length()
-    if widest + int(left.max(initial=0)) > MULTIPLIER_BITS:
-        values, multipliers, shifts, left, right = (
-            part.astype(object) for part in (values, multipliers, shifts, left, right)
-        )
+    if rounding == "none":
+        return values
+    multipliers, shifts = np.asarray(multiplier, dtype=np.int64), np.asarray(shift, dtype=np.int64)
+    if rounding == "double":
+        values = wrap(values << np.maximum(shifts, 0), width)
+    if max(abs(int(values.min(initial=0))), int(values.max(initial=0))) > 1 << 31:
+        values, multipliers, shifts = (part.astype(object) for part in (values, multipliers, shifts))
     one = multipliers * 0 + 1  # of the type in use, so that 1 << shift is exact
+    product = values * multipliers
     if rounding == "single":
-        return (values * multipliers + (one << (30 - shifts))) >> (31 - shifts)
-    product = (values << left) * multipliers
+        return (product + (one << (30 - shifts))) >> (31 - shifts)
     nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
     high = np.where(nudged >= 0, nudged >> 31, -(-nudged >> 31))
+    right = np.maximum(-shifts, 0)
     mask = (one << right) - 1
     threshold = (mask >> 1) + np.where(high < 0, 1, 0)
     return (high >> right) + np.where((high & mask) > threshold, 1, 0)
@@ -150,8 +158,10 @@ class Requant:
         return cls(bias, zeros, zeros, 0, 0, int(info.min), int(info.max), "none")
 
 
-def post_process(psums: IntArray, requant: Requant, dtype: DTypeLike) -> IntArray:
+def post_process(psums: IntArray, requant: Requant, dtype: DTypeLike, width: int = 32) -> IntArray:
     """Psums (N, M, E, F) to ofmap values of `dtype` (int8 or int16), as the module's docstring defines.
+
+    `width` is the bits of acc + bias: `sum_width(psum_width)`, or 48 for fixed point.
 
     Raises
     ------
@@ -173,5 +183,6 @@ def post_process(psums: IntArray, requant: Requant, dtype: DTypeLike) -> IntArra
     bias, multiplier, shift = (
         part[:, None, None] for part in (requant.bias, requant.multiplier, requant.shift)
     )
-    scaled = requantise(psums.astype(np.int64) + bias, multiplier, shift, requant.rounding)
+    sums = wrap(psums.astype(np.int64) + bias, width)
+    scaled = requantise(sums, multiplier, shift, requant.rounding, width)
     return np.clip(scaled + requant.zp_out, requant.act_min, requant.act_max).astype(dtype)
