@@ -39,8 +39,8 @@ bench: $(DEV_STAMP) ## measure speed and size, one at a time, and print the figu
 
 lint: $(DEV_STAMP) ## style (ruff) and types (basedpyright)
 	@echo "== lint"
-	@$(BIN)/ruff check
-	@$(BIN)/basedpyright
+	@$(BIN)/ruff check --quiet --output-format concise
+	@$(BIN)/basedpyright --level error
 
 fpga-tools: $(FPGA_STAMP) ## install what builds and flashes bitstreams
 

@@ -16,7 +16,7 @@ from orris_hw.errors import OrrisError
 
 
 def orris(*words: str):
-    return CliRunner().invoke(app, list(words))
+    return CliRunner().invoke(app, list(words), prog_name="orris")
 
 
 # -- the frame ---------------------------------------------------------------------------------
