@@ -1,0 +1,38 @@
+"""Integer arithmetic with explicit widths, where Amaranth's assignments would cut silently."""
+
+from amaranth.hdl import Cat, Mux, Value
+
+
+def _signed(value: Value, name: str) -> Value:
+    if not Value.cast(value).shape().signed:
+        raise TypeError(f"{name} takes a signed value, not {value!r}")
+    return Value.cast(value)
+
+
+def wrap(value: Value, width: int) -> Value:
+    """`value` modulo 2**width, as signed(width); a narrower signed value is sign-extended."""
+    value = _signed(value, "wrap")
+    if len(value) < width:
+        return Cat(value, value[-1].replicate(width - len(value))).as_signed()
+    return value[:width].as_signed()
+
+
+def saturate(value: Value, width: int) -> Value:
+    """The number of signed(width) nearest to `value`; a value already that narrow stays as it is."""
+    value = _signed(value, "saturate")
+    if len(value) <= width:
+        return value
+    sign, high = value[-1], value[width - 1:]
+    rail = Cat((~sign).replicate(width - 1), sign)
+    return Mux(high.all() | ~high.any(), value[:width], rail).as_signed()
+
+
+def shift_right(value: Value, amount: Value, step: int = 1) -> tuple[Value, Value]:
+    """`value >> (amount * step)`, rounding down, and whether any of the bits shifted out was 1."""
+    value, amount = _signed(value, "shift_right"), Value.cast(amount)
+    shifted, groups = value, []
+    for i, bit in reversed(list(enumerate(amount))):
+        shifted = Mux(bit, shifted >> (step << i), shifted)
+    for group in range(2 ** len(amount) - 1):
+        groups.append((amount > group) & value[group * step:(group + 1) * step].any())
+    return shifted, Cat(groups).any()
