@@ -9,7 +9,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 BIN := .venv/bin
-PIP  = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --log .venv/install.log
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off
 
 # A stamp says which extras are installed, and from which pyproject.toml: change it, and the next make installs.
 KEY        := $(shell cksum < pyproject.toml | cut -d ' ' -f 1)
@@ -68,7 +68,7 @@ tools:
 # $(call install,EXTRAS,STAMPS): install with EXTRAS and leave STAMPS, dropping those of other versions.
 define install
 	@echo "== installing orris$(1) into .venv (about half a minute; log in .venv/install.log)"
-	@$(PIP) --editable '.$(1)'
+	@$(PIP) --editable '.$(1)' > .venv/install.log 2>&1 || { tail -n 20 .venv/install.log >&2; exit 1; }
 	@find .venv -maxdepth 1 -name 'orris-*-*' ! -name 'orris-*-$(KEY)' -exec rm {} +
 	@touch $(2)
 endef
