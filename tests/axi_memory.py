@@ -16,9 +16,9 @@ CANARY = 0xA5
 class AxiMemory:
     """Serves `bus` (an Axi4Signature interface driven by the block under test).
 
-    `latency`: cycles from a read request's handshake to its first beat being offered, and from a burst's last W
-    beat to its response being offered. `stall`: chance that a channel pauses for a cycle. `failing`: word addresses
-    (bytes // 8) answered with SLVERR. `drop_beat`: index of a read beat that is lost.
+    `latency`: cycles from a read request's handshake to its first beat being offered, and from a burst's
+    last W beat to its response being offered. `stall`: chance that a channel pauses for a cycle. `failing`:
+    word addresses (bytes // 8) answered with SLVERR. `drop_beat`: index of a read beat that is lost.
     """
 
     bus: object

@@ -105,7 +105,7 @@ REGISTERS = (
     Register("IDENT", 0x00, "'ORRS', most significant byte first"),
     Register("VERSION", 0x04, "version of the register map, major << 16 | minor"),
     Register("CONTROL", 0x08, "commands from the host", writable=True, fields=(
-        Field("start", 0, 1, "run the program; refused (SLVERR) while busy or in error", "strobe"),
+        Field("start", 0, 1, "run the program; SLVERR while busy, in error, or with soft_reset", "strobe"),
         Field("soft_reset", 1, 1, "abandon what runs and clear done and error", "strobe"),
         Field("irq_enable", 2, 1, "raise the interrupt while done or error is set"),
     )),
@@ -156,8 +156,8 @@ REGISTERS = (
 REGISTER = {register.name: register for register in REGISTERS}
 """The same by name."""
 
-# Steps are sized for the largest array, 16 x 16: 256 PEs take 9 bits, 16 columns or rows 5. Registers of steps
-# that a configuration never takes are constants to synthesis, which removes them.
+# Steps are sized for the largest array, 16 x 16: 256 PEs take 9 bits, 16 columns 5. Bits that a configuration
+# never sets are constants to synthesis, which removes them.
 COUNTERS = (
     Counter("cycles", 1, "cycles busy"),
     Counter("mac_done", 9, "multiply-accumulates made"),

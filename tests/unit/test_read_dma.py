@@ -5,8 +5,8 @@ from collections import deque
 
 import pytest
 from amaranth.sim import Simulator
-from axi_memory import AxiMemory
 
+from axi_memory import AxiMemory
 from orris_hw.gateware.read_dma import ReadDma
 from orris_hw.register_map import ErrorCode
 
@@ -159,6 +159,36 @@ def test_full_rate_with_latency_100(name, transfers):
     assert bench.words[0][0] < 115, "from the first cycle"
 
 
+def test_latency():
+    """5 cycles from transfer to arvalid, 2 from rvalid to write.valid."""
+    dut = ReadDma()
+
+    async def bench(ctx):
+        ctx.set(dut.window_limit, MEMORY)
+        ctx.set(dut.transfer.payload, transfer(8, 1))
+        ctx.set(dut.transfer.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.transfer.valid, 0)
+        await ctx.tick().repeat(3)
+        assert not ctx.get(dut.axi.arvalid)
+        await ctx.tick()
+        assert ctx.get(dut.axi.arvalid)
+        ctx.set(dut.axi.arready, 1)
+        await ctx.tick()
+        ctx.set(dut.axi.rvalid, 1)
+        ctx.set(dut.axi.rlast, 1)
+        await ctx.tick()
+        ctx.set(dut.axi.rvalid, 0)
+        assert not ctx.get(dut.write.valid)
+        await ctx.tick()
+        assert ctx.get(dut.write.valid)
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-8)
+    sim.add_testbench(bench)
+    sim.run()
+
+
 def error_bench(**options):
     bench = Bench(**options)
     return bench, lambda transfers: bench.run(transfers, until=lambda b, idle, error: error and idle)
@@ -235,6 +265,33 @@ def test_halt(stall, halt_after):
     asked = sum(beats for _, beats in bench.memory.bursts["ar"])
     assert len(bench.memory.read_beats) == asked
     assert asked < len(words), "halt came too late to mean anything"
+
+
+def test_error_waits_for_what_came_before():
+    """The good transfer's only word is not taken for long; the bad transfer's error comes after its done."""
+    dut = ReadDma()
+    memory = AxiMemory(dut.axi, MEMORY)
+
+    async def bench(ctx):
+        ctx.set(dut.window_limit, MEMORY)
+        for payload in (transfer(0, 1), transfer(4, 1)):
+            ctx.set(dut.transfer.payload, payload)
+            ctx.set(dut.transfer.valid, 1)
+            await ctx.tick().until(dut.transfer.ready)
+        ctx.set(dut.transfer.valid, 0)
+        await ctx.tick().repeat(50)
+        assert ctx.get(dut.write.valid) and not ctx.get(dut.error)
+        ctx.set(dut.write.ready, 1)
+        await ctx.tick()
+        assert ctx.get(dut.done) and not ctx.get(dut.error)
+        await ctx.tick().repeat(2)
+        assert ctx.get(dut.error) and ctx.get(dut.error_code) == ErrorCode.BAD_FIELD
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-8)
+    sim.add_testbench(memory.run, background=True)
+    sim.add_testbench(bench)
+    sim.run()
 
 
 def test_idle_does_not_wait_for_a_blocked_sink():

@@ -5,8 +5,8 @@ from collections import deque
 
 import pytest
 from amaranth.sim import Simulator
-from axi_memory import CANARY, AxiMemory
 
+from axi_memory import CANARY, AxiMemory
 from orris_hw.gateware.write_dma import WriteDma
 from orris_hw.register_map import ErrorCode
 
@@ -45,10 +45,10 @@ class Bench:
         self.buffer = [self.rng.getrandbits(64) for _ in range(BUFFER)]
         self.window, self.stall = window, stall
         self.buffer_latency, self.buffer_room = buffer_latency, buffer_room
-        self.requests, self.done = [], []
+        self.requests, self.answered, self.done = [], 0, []
 
-    def run(self, transfers, *, until, halt_after=None, limit=20000):
-        """Run until `until(idle, error)` holds; `halt_after` W beats, raise halt."""
+    def run(self, transfers, *, until, halt_when=lambda: False, limit=20000):
+        """Run until `until(idle, error)` holds; raise halt while `halt_when()` does."""
         dut = self.dut
         pending = deque(transfers)
 
@@ -85,11 +85,12 @@ class Bench:
                     self.requests.append(addr)
                     queue.append((cycle + self.buffer_latency - 1, self.buffer[addr % BUFFER]))
                 if offered is not None and taken:
+                    self.answered += 1
                     offered = None
 
         async def watch(ctx):
             for _ in range(limit):
-                ctx.set(dut.halt, halt_after is not None and len(self.memory.write_beats) >= halt_after)
+                ctx.set(dut.halt, halt_when())
                 _, _, done, idle, error, code = await ctx.tick().sample(
                     dut.done, dut.idle, dut.error, dut.error_code)
                 if done:
@@ -196,6 +197,35 @@ def test_full_rate_with_latency_100(name, transfers):
     assert beats[0] < 20, "from the first cycle"
 
 
+def test_latency():
+    """5 cycles from transfer to awvalid, 6 to read.valid, 2 from data to wvalid."""
+    dut = WriteDma()
+
+    async def bench(ctx):
+        ctx.set(dut.window_limit, MEMORY)
+        ctx.set(dut.transfer.payload, transfer(8, 1))
+        ctx.set(dut.transfer.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.transfer.valid, 0)
+        await ctx.tick().repeat(3)
+        assert not ctx.get(dut.axi.awvalid)
+        await ctx.tick()
+        assert ctx.get(dut.axi.awvalid) and not ctx.get(dut.read.valid)
+        await ctx.tick()
+        assert ctx.get(dut.read.valid)
+        ctx.set(dut.data.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.data.valid, 0)
+        assert not ctx.get(dut.axi.wvalid)
+        await ctx.tick()
+        assert ctx.get(dut.axi.wvalid)
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-8)
+    sim.add_testbench(bench)
+    sim.run()
+
+
 def error_bench(**options):
     bench = Bench(**options)
     return bench, lambda transfers: bench.run(transfers, until=lambda idle, error: error and idle)
@@ -253,20 +283,35 @@ def intact(bench, transfers):
         assert bench.memory.bytes[addr:addr + 8] in (canary, expected[addr:addr + 8])
 
 
+def halt_and_settle(bench, transfers, halt_when):
+    """Run until the block has been idle for 100 cycles after halt."""
+    quiet = []
+
+    def until(idle, error):
+        quiet.append(idle and halt_when())
+        return sum(quiet) > 100 and all(quiet[-100:])
+
+    bench.run(transfers, until=until, halt_when=halt_when)
+
+
+def test_halt_takes_what_the_buffer_still_answers():
+    """More words are on their way than the prefetch FIFO holds, and W is done before they come."""
+    bench = Bench(buffer_latency=80, buffer_room=40)
+    halt_and_settle(bench, [transfer(0, 40)], lambda: len(bench.requests) == 40)
+    bench.check_settled()
+    assert bench.answered == 40
+    assert bench.memory.bytes == bytes([CANARY]) * MEMORY
+
+
 @pytest.mark.parametrize("stall", [0.0, 0.4])
 @pytest.mark.parametrize("halt_after", [0, 1, 60, 177])
 def test_halt(stall, halt_after):
     bench = Bench(latency=50, stall=stall, seed=halt_after)
     transfers = [transfer(0x100, 40), transfer(0x1000, 200), transfer(0x2000, 13, 20, 8 * 17)]
-    quiet = []
-
-    def until(idle, error):
-        quiet.append(idle and len(bench.memory.write_beats) >= halt_after)
-        return sum(quiet) > 100 and all(quiet[-100:])
-
-    bench.run(transfers, until=until, halt_after=halt_after)
+    halt_and_settle(bench, transfers, lambda: len(bench.memory.write_beats) >= halt_after)
     assert not bench.error
     bench.check_settled()
+    assert bench.answered == len(bench.requests), "words were left in the buffer's hands"
     intact(bench, transfers)
     written = sum(bench.memory.bytes[a:a + 8] != bytes([CANARY]) * 8 for a in range(0, MEMORY, 8))
     assert halt_after <= written <= halt_after + 4

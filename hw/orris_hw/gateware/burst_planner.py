@@ -14,8 +14,8 @@ BUFFER_ADDRESS_BITS = 20
 
 
 class Transfer(data.Struct):
-    """`rows` rows of `row_words` words; row i begins at byte `addr + i*row_stride` of memory (modulo 2^32) and
-    at word `buffer_addr + i*buffer_stride` of the buffer (modulo 2^20). `dest` is passed through."""
+    """`rows` rows of `row_words` words; row i begins at byte `addr + i*row_stride` (modulo 2^32) of memory
+    and at word `buffer_addr + i*buffer_stride` (modulo 2^20) of the buffer. `dest` is passed through."""
 
     addr: 32
     row_words: 16
@@ -27,8 +27,8 @@ class Transfer(data.Struct):
 
 
 class PlannedBurst(data.Struct):
-    """`beats` (1 to 32) consecutive words. With a `fault` it stands for a transfer that cannot go on: it has no
-    beats, and no burst follows it. `last` marks the transfer's last burst."""
+    """`beats` (1 to 32) consecutive words; `last` marks the transfer's last burst. With a `fault` it stands
+    for a transfer that cannot go on: nothing is to be moved, and no burst follows it."""
 
     addr: 32
     beats: range(MAX_BEATS + 1)
@@ -43,11 +43,11 @@ class BurstPlanner(wiring.Component):
 
         beats = min(words left in the row, 32, words to the next 4 KiB boundary)
 
-    A transfer with no rows, no words, or an address or row stride that is not a multiple of 8 ends in the fault
-    BAD_FIELD; a burst not within [window_base, window_limit) in MEMORY_RANGE. Faults are in order: every
-    burst of earlier transfers and of earlier rows comes first.
+    A transfer with no rows, no words, or an address or row stride that is not a multiple of 8 ends in the
+    fault BAD_FIELD; a burst not within [window_base, window_limit) in MEMORY_RANGE. Faults are in order:
+    every burst of earlier transfers and of earlier rows comes first.
 
-    Latency 3 cycles from transfer to first burst; one burst every 2 cycles, one cycle more per transfer.
+    Latency 4 cycles from transfer to first burst; one burst every 2 cycles, one cycle more per transfer.
     Measuring, advancing the addresses and checking the window are steps of their own, so that no path holds
     more than one 32-bit carry chain.
 

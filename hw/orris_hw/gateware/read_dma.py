@@ -22,8 +22,8 @@ class Destination(IntEnum):
 
 
 class ReadTransfer(data.Struct):
-    """`rows` rows of `row_words` words: row i is read at byte `addr + i*row_stride` (modulo 2^32, multiples of 8)
-    and written from word `dest_addr + i*dest_stride` (modulo 2^20) of `dest`, a `Destination`."""
+    """`rows` rows of `row_words` words: row i is read at byte `addr + i*row_stride` (modulo 2^32, multiples
+    of 8) and written from word `dest_addr + i*dest_stride` (modulo 2^20) of `dest`, a `Destination`."""
 
     addr: 32
     row_words: 16
@@ -63,13 +63,15 @@ class ReadDma(wiring.Component):
 
         write(dest_addr + i*dest_stride + k) = memory[addr + i*row_stride + 8*k],  i < rows, k < row_words
 
-    Latency: 5 cycles from transfer to arvalid, 2 from rvalid to write.valid. Throughput: 1 word per cycle, while
-    min(row_words, 32) * outstanding covers the memory's latency and bursts have 2 words or more on average.
-    Bursts are INCR, at most 32 beats, and cross neither 4 KiB nor a row's end; merge contiguous rows first.
+    Latency: 5 cycles from transfer to arvalid, 2 from rvalid to write.valid. Throughput: 1 word per cycle,
+    while min(row_words, 32) * outstanding covers the memory's latency and bursts have 2 words or more on
+    average. Bursts are INCR, at most 32 beats, and cross neither 4 KiB nor a row's end; merge contiguous
+    rows first.
 
     An error always belongs to the oldest transfer that is not done. After an error, or once `halt` has been
-    high, the block has stopped until reset: it requests nothing more, accepts and drops what was requested, and
-    offers no further word (a word already offered stays, as stream rules demand). It may be reset when `idle`.
+    high, the block has stopped until reset: it requests nothing more, accepts and drops what was requested,
+    and offers no further word (a word already offered stays, as stream rules demand). It may be reset when
+    `idle`.
 
     Parameters
     ----------
@@ -143,8 +145,8 @@ class ReadDma(wiring.Component):
             planner.window_limit.eq(self.window_limit),
         ]
 
-        # Request: a planned burst goes to AR and, with what to do with its data, into `expected`. Only when AR is
-        # empty, not when it is just being taken: the planner is no faster, and arready ends here.
+        # Request: a planned burst goes to AR and, with what to do with its data, into `expected`. Only when
+        # AR is empty, not when it is just being taken: the planner is no faster, and arready ends here.
         planned = planner.burst.payload
         request = planner.burst.valid & ~bus.arvalid & ~stopped
         requested = request & expected.i.ready & (planned.fault == ErrorCode.NONE)

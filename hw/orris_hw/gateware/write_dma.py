@@ -9,12 +9,12 @@ from amaranth.lib.wiring import In, Out
 from ..register_map import ErrorCode
 from . import axi
 from .buffers import StreamFifo
-from .burst_planner import BUFFER_ADDRESS_BITS, BurstPlanner, PlannedBurst
+from .burst_planner import BUFFER_ADDRESS_BITS, BurstPlanner
 
 
 class WriteTransfer(data.Struct):
-    """`rows` rows of `row_words` words: row i is fetched from word `src_addr + i*src_stride` (modulo 2^20) of the
-    global buffer and written at byte `addr + i*row_stride` (modulo 2^32, multiples of 8)."""
+    """`rows` rows of `row_words` words: row i is fetched from word `src_addr + i*src_stride` (modulo 2^20) of
+    the global buffer and written at byte `addr + i*row_stride` (modulo 2^32, multiples of 8)."""
 
     addr: 32
     row_words: 16
@@ -49,15 +49,16 @@ class WriteDma(wiring.Component):
 
         memory[addr + i*row_stride + 8*k] = buffer[src_addr + i*src_stride + k],  i < rows, k < row_words
 
-    Latency: 5 cycles from transfer to awvalid and to read.valid, 2 from data to wvalid. Throughput: 1 word per
-    cycle, while min(row_words, 32) * outstanding covers the latency of write responses and bursts have 2 words or
-    more on average. Bursts are INCR, at most 32 beats, and cross neither 4 KiB nor a row's end. Words are
-    fetched ahead of W, across bursts and transfers, as far as the buffer's responses and `prefetch` have room.
+    Latency: 5 cycles from transfer to awvalid, 6 to read.valid, 2 from data to wvalid. Throughput: 1 word
+    per cycle, while min(row_words, 32) * outstanding covers the latency of write responses and bursts have
+    2 words or more on average. Bursts are INCR, at most 32 beats, and cross neither 4 KiB nor a row's end.
+    Words are fetched ahead of W, across bursts and transfers, as far as the buffer's responses and
+    `prefetch` have room.
 
     An error always belongs to the oldest transfer that is not done. After an error, or once `halt` has been
-    high, the block has stopped until reset: it issues no burst and fetches nothing more, drops fetched words,
-    finishes issued bursts with WSTRB = 0, which writes nothing, and awaits their responses. `done` stays low from
-    then on. The block may be reset when `idle`.
+    high, the block has stopped until reset: it issues no burst and fetches nothing more, drops fetched
+    words, finishes issued bursts with WSTRB = 0, which writes nothing, and awaits their responses. `done`
+    stays low from then on. The block may be reset when `idle`.
 
     Parameters
     ----------
@@ -140,9 +141,9 @@ class WriteDma(wiring.Component):
             planner.window_limit.eq(self.window_limit),
         ]
 
-        # Issue: a planned burst goes to AW and to the three queues below at once; a fault only to `responses`,
-        # where it waits until all before it has been written. `fetches` and `bursts` never hold more than
-        # `responses`, which leaves last, so its room is room in all.
+        # Issue: a planned burst goes to AW and to the three queues below at once; a fault only to
+        # `responses`, where it waits until all before it has been written. `fetches` and `bursts` never hold
+        # more than `responses`, whose entries leave last, so its room is room in all.
         planned = planner.burst.payload
         free = ~bus.awvalid & ~stopped & responses.i.ready
         issue = planner.burst.valid & free & (planned.fault == ErrorCode.NONE)
