@@ -4,50 +4,59 @@ import re
 from collections import Counter
 
 from .ports import EmissionError
+from .split_wires import split_wires
 
 _MODULE = re.compile(r"^(?:attribute [^\n]*\n)*module \\(\S+)\n(.*?)^end\n", re.MULTILINE | re.DOTALL)
-_WIRE = re.compile(r"^(?:  attribute [^\n]*\n)*  wire width \d+ (?:signed )?(\\\S+)\n\n", re.MULTILINE)
-_CONNECT = re.compile(r"^connect (\\\S+) .*\n", re.MULTILINE)
-_SIGN_EXTENSION = re.compile(
-    r"^connect (\S+) \{ ((\S+) \[(\d+)\] (?:\3 \[\4\] )*)\3 \[\4:0\] \}\n", re.MULTILINE)
-_NUMBERED = re.compile(r"(\\\w+)\$(?=\d+\b)")
+_WIRE = re.compile(
+    r"^(?:  attribute [^\n]*\n)*  wire width (\d+) (\w+ \d+ +)?(?:signed )?(\\\S+)\n\n", re.MULTILINE)
+_CONNECT = re.compile(r"^connect (\\\S+) (.*)\n", re.MULTILINE)
+_NUMBERED = re.compile(r"(\\\w+)\$(?=\d)")
 _READ_INIT = re.compile(r"(?<=  parameter \\INIT_VALUE )(\d+)'x+")
 _CELL = re.compile(r"^(  cell \\)(\S+)( )", re.MULTILINE)
 
 
 def split_modules(text: str) -> dict[str, str]:
     """RTLIL text -> module name -> body, in the order of the text (parents first)."""
-    return {name: _tidy(body) for name, body in _MODULE.findall(text)}
+    return {name: _tidy(split_wires(body)) for name, body in _MODULE.findall(text)}
 
 
 def _tidy(body: str) -> str:
     """Clean one module's wires.
 
-    - Wires that only name a field of another wire are dropped.
+    - Wires that only give a name to a field, or to a concatenation, of others are dropped.
     - Nameless signals become private to Yosys (no leading backslash), which numbers such wires.
-    - A memory's read register starts at zero, as in Amaranth's simulator: no X, and block RAM has it.
     - The number of a repeated name becomes part of a plain identifier: ``x$5`` is ``x_n5``.
+    - A memory's read register starts at zero, as in Amaranth's simulator: no X, and block RAM has it.
     """
     uses = Counter(re.findall(r"\\\S+", body))
-    fields = {wire for wire in _CONNECT.findall(body) if uses[wire] == 2 and re.search(r"[.\[]", wire)}
-    body = _CONNECT.sub(lambda connect: "" if connect[1] in fields else connect[0], body)
-    body = _WIRE.sub(lambda wire: "" if wire[1] in fields else wire[0], body)
-    body = _NUMBERED.sub(r"\1_n", body.replace(" \\$", " $"))
+    widths = {wire: width for width, _, wire in _WIRE.findall(body)}
+    ports = {wire for _, port, wire in _WIRE.findall(body) if port}
+    names: set[str] = set()
+
+    def connection(connect: re.Match[str]) -> str:
+        wire, value = connect[1], connect[2]
+        if value[0] != "{" and not re.search(r"[.\[]", wire):
+            return connect[0]
+        if uses[wire] == 2 and wire not in ports:  # its declaration and this
+            names.add(wire)
+            return ""
+        return _buffer(wire, widths[wire], value)
+
+    body = _CONNECT.sub(connection, body)
+    body = _WIRE.sub(lambda wire: "" if wire[3] in names else wire[0], body)
     body = _READ_INIT.sub(lambda init: f"{init[1]}'" + "0" * int(init[1]), body)
-    return _SIGN_EXTENSION.sub(_sign_extension_cell, body)
+    return _NUMBERED.sub(r"\1_n", body.replace(" \\$", " $"))
 
 
-def _sign_extension_cell(connect: re.Match[str]) -> str:
-    """A cell for a sign extension.
+def _buffer(wire: str, width: str, value: str) -> str:
+    """A cell instead of a connection to a concatenation.
 
-    As a connection it would name the same bit twice, and Yosys would write bits of a vector that depend
-    on other bits of it: no loop, but Verilator takes it for one, warns, and simulates it slowly.
+    With a connection Yosys names the parts after bits of the whole, so that bits of a vector depend on
+    other bits of it: no loop, but Verilator takes it for one, warns, and simulates it slowly.
     """
-    wire, repeats, source, top = connect[1], connect[2].count("["), connect[3], int(connect[4])
-    return (f"attribute \\keep 1\ncell $pos $extend{wire.lstrip('$').replace(chr(92), '$')}\n"
-            f"  parameter \\A_SIGNED 1\n  parameter \\A_WIDTH {top + 1}\n"
-            f"  parameter \\Y_WIDTH {top + 1 + repeats}\n"
-            f"  connect \\A {source} [{top}:0]\n  connect \\Y {wire}\nend\n")
+    return (f"attribute \\keep 1\ncell $pos ${wire[1:]}$parts\n  parameter \\A_SIGNED 0\n"
+            f"  parameter \\A_WIDTH {width}\n  parameter \\Y_WIDTH {width}\n"
+            f"  connect \\A {value}\n  connect \\Y {wire}\nend\n")
 
 
 def join_modules(modules: dict[str, str]) -> str:

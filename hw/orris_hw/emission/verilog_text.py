@@ -20,6 +20,7 @@ LINT_REMARKS = {
 
 def split_verilog(text: str) -> dict[str, str]:
     """Verilog text -> module name -> module."""
+    text = text.replace(" = + ", " = ")  # the buffers around concatenations have done their work
     return {match[1]: match[0] for match in _MODULE.finditer(text)}
 
 
