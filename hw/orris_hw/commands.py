@@ -160,7 +160,7 @@ RUN = Format(
         # logical rows: (channel group, filter row), laid over the PE rows pass after pass
         Field("R", 5, "filter rows"),
         Field("q", 4, "channels of a group"),
-        Field("group_lanes", 4, "lanes from group to group in a pixel: q, or pixel_lanes if one group fills it"),
+        Field("group_lanes", 4, "lanes from group to group: q, or pixel_lanes for one group a pixel"),
         Field("pixel_lanes", 4, "channels of a pixel in a word (cb), a power of two"),
         Field("first_lane", 4, "lane of the first group"),
         Field("stride", 4, "vertical stride U"),
@@ -182,6 +182,7 @@ RUN = Format(
         Field("ofmap_base", 20, "word address of the ofmap tile"),
         Field("ofmap_row_stride", 16, "words from ofmap row to row"),
         Field("ofmap_block_stride", 20, "words from channel block to channel block"),
+        Field("ofmap_lane", 3, "lane of the tile's first channel in its word"),
         Field("parameter_base", 12, "entry of the tile's first filter in the parameter memory"),
         Field("zp_out", 16, "zero point of the ofmap", signed=True),
         Field("act_min", 16, "lower clamp", signed=True),

@@ -1,5 +1,6 @@
 """Sums of event bits over many PEs, for the performance counters."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
@@ -58,3 +59,8 @@ class EventSum(wiring.Component):
             total = running
         m.d.comb += self.sums.eq(total)
         return m
+
+
+def count_ones(bits: Sequence[Any]) -> Value:
+    """How many of a few bits are set."""
+    return sum((Value.cast(bit) for bit in bits[1:]), start=Value.cast(bits[0]))

@@ -22,6 +22,7 @@ class PostJob(data.Struct):
     out_base: ADDR_WIDTH
     out_stride_row: 16
     out_stride_block: ADDR_WIDTH
+    out_lane: 3
     param_base: 12
     e: 5
     sets: 5

@@ -21,8 +21,8 @@ def write_layout() -> data.StructLayout:
 class PostProcessing(wiring.Component):
     """Requantises an ofmap tile and writes it in the activation layout.
 
-    Column j, channel c = (j div e)*p + m, position f go to byte lane c % block of word
-    `out_base + (c div block)*out_stride_block + (j mod e)*out_stride_row + f`, with the parameters of entry
+    Column j, channel c = (j div e)*p + m, position f go to place b % block, b = out_lane + c, of word
+    `out_base + (b div block)*out_stride_block + (j mod e)*out_stride_row + f`, with the parameters of entry
     `param_base + c`. Lane l serves the columns j with j % lanes == l and j < e*sets.
 
     Two jobs can be under way: while one runs, the next one's columns are laid out in
@@ -138,7 +138,7 @@ class PostProcessing(wiring.Component):
                         blocks.eq(offered.p[place_bits:]),
                         advance.eq(0), advance_more.eq(offered.out_stride_block),
                         start.addr.eq(offered.out_base), set_addr.eq(offered.out_base),
-                        start.place.eq(0), start.entry.eq(offered.param_base),
+                        start.place.eq(offered.out_lane), start.entry.eq(offered.param_base),
                         lane_number.eq(0), slot.eq(0), columns_left.eq(config.array.columns),
                         rows_left.eq(offered.e), sets_left.eq(offered.sets),
                     ]

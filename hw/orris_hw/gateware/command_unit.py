@@ -1,0 +1,233 @@
+"""Fetches, checks and hands out commands."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from ..commands import (
+    BARRIER,
+    COMMAND_BITS,
+    COMMAND_WORDS,
+    END,
+    LOAD,
+    QUEUE_DEPTH,
+    RUN,
+    SIGNAL,
+    STORE,
+    Format,
+)
+from ..config import AcceleratorConfig
+from ..register_map import ErrorCode
+from .buffers import SkidBuffer, StreamFifo
+from .command_layout import command_layout
+from .read_dma import Destination, ReadTransfer
+from .semaphores import TokenSource
+from .transfer_units import INDEX_BITS, indexed
+
+FETCH_COMMANDS = 4
+"""Commands asked for at once."""
+BUFFERED = 16
+"""Commands that the fetch buffer holds."""
+
+
+class CommandUnit(wiring.Component):
+    """Fetches a program ahead, and gives each command to the queue of its unit.
+
+    A command is checked before it is queued: its opcode, and for RUN every limit of this configuration
+    that the command's own fields can break. Throughput one command in 12 cycles.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Members
+    -------
+    start : In(1)
+        Begins to fetch `count` commands from byte `address`.
+    fetch : Out(stream of ReadTransfer)
+    words : In(stream of 64 bits)
+        What was fetched. Always ready, as only what there is room for is asked for.
+    load, run, store : Out(stream of indexed(LOAD, RUN, STORE))
+    signal : Out(TokenSource())
+    units_idle : In(1)
+        Everything handed out is done.
+    idle : Out(1)
+    finished : Out(1)
+        END is reached, or the program is through.
+    error : Out(1)
+        Held until reset, with `error_code` and `index`.
+    decoded : Out(1)
+        For one cycle per command.
+    """
+
+    def __init__(self, config: AcceleratorConfig):
+        self.config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "address": In(32),
+                "count": In(32),
+                "fetch": Out(stream.Signature(ReadTransfer)),
+                "words": In(stream.Signature(64)),
+                "load": Out(stream.Signature(indexed(command_layout(LOAD)))),
+                "run": Out(stream.Signature(indexed(command_layout(RUN)))),
+                "store": Out(stream.Signature(indexed(command_layout(STORE)))),
+                "signal": Out(TokenSource()),
+                "units_idle": In(1),
+                "finished": Out(1),
+                "error": Out(1),
+                "error_code": Out(ErrorCode),
+                "index": Out(INDEX_BITS),
+                "decoded": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        buffer_words = BUFFERED * COMMAND_WORDS
+        m.submodules.buffer = buffer = SyncFIFOBuffered(width=64, depth=buffer_words)
+        m.d.comb += [
+            buffer.w_data.eq(self.words.payload),
+            buffer.w_en.eq(self.words.valid),
+            self.words.ready.eq(1),
+        ]
+        self._fetch(m, buffer, buffer_words)
+        self._decode(m, buffer)
+        return m
+
+    def _fetch(self, m: Module, buffer: Any, buffer_words: int) -> None:
+        """Keeps the buffer filled; `room` counts words neither held nor on their way."""
+        address, left = Signal(32), Signal(32)
+        room = Signal(range(buffer_words + 1), init=buffer_words)
+        commands = Signal(range(FETCH_COMMANDS + 1))
+        words = Signal(range(FETCH_COMMANDS * COMMAND_WORDS + 1))
+        m.submodules.request = request = SkidBuffer(ReadTransfer)
+        wiring.connect(m, request.o, wiring.flipped(self.fetch))
+        taken = buffer.r_en & buffer.r_rdy
+        ask = Signal()
+        m.d.comb += [
+            commands.eq(Mux(left < FETCH_COMMANDS, left, FETCH_COMMANDS)),
+            words.eq(commands * COMMAND_WORDS),
+            request.i.valid.eq((left != 0) & (room >= FETCH_COMMANDS * COMMAND_WORDS)),
+            request.i.payload.addr.eq(address),
+            request.i.payload.row_words.eq(words),
+            request.i.payload.rows.eq(1),
+            request.i.payload.dest.eq(Destination.COMMANDS),
+            ask.eq(request.i.valid & request.i.ready),
+        ]
+        m.d.sync += room.eq(room + taken - Mux(ask, words, 0))
+        with m.If(ask):
+            m.d.sync += [left.eq(left - commands), address.eq(address + words * 8)]
+        with m.If(self.start):
+            m.d.sync += [address.eq(self.address), left.eq(self.count)]
+
+    def _decode(self, m: Module, buffer: Any) -> None:
+        command, word = Signal(COMMAND_BITS), Signal(range(COMMAND_WORDS))
+        opcode = command[:8]
+        left, index = Signal(32), Signal(INDEX_BITS)
+
+        queues: list[tuple[Format, Any, Any]] = []
+        for format_, port in ((LOAD, self.load), (RUN, self.run), (STORE, self.store)):
+            shape = indexed(command_layout(format_))
+            queue = StreamFifo(shape, QUEUE_DEPTH)
+            m.submodules[f"{format_.name.lower()}_queue"] = queue
+            view = data.View(command_layout(format_), command[: command_layout(format_).size])
+            m.d.comb += [queue.i.payload.index.eq(index), queue.i.payload.command.eq(view)]
+            wiring.connect(m, queue.o, wiring.flipped(port))
+            queues.append((format_, queue, view))
+        empty = ~Cat(queue.o.valid for _, queue, _ in queues).any()
+        bad_field = Signal()
+        m.d.comb += bad_field.eq(_bad_run(m, self.config, queues[1][2]))
+        tokens = data.View(command_layout(SIGNAL), command[: command_layout(SIGNAL).size])
+        m.d.comb += [self.signal.id.eq(tokens.semaphore), self.signal.count.eq(tokens.count)]
+        m.d.comb += self.index.eq(index)
+
+        def fail(code: ErrorCode) -> None:
+            m.d.sync += [self.error.eq(1), self.error_code.eq(code)]
+            m.next = "STOPPED"
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += [left.eq(self.count), index.eq(0), word.eq(0)]
+                with m.If(self.start):
+                    m.next = "COLLECT"
+            with m.State("COLLECT"):
+                m.d.comb += buffer.r_en.eq(left != 0)
+                with m.If(left == 0):
+                    m.next = "FINISH"
+                with m.Elif(buffer.r_rdy):
+                    m.d.sync += [command.eq(Cat(command[64:], buffer.r_data)), word.eq(word + 1)]
+                    with m.If(word == COMMAND_WORDS - 1):
+                        m.next = "CHECK"
+            with m.State("CHECK"):  # products of fields are registered meanwhile
+                m.next = "CHECKED"
+            with m.State("CHECKED"):
+                m.next = "HAND_OUT"
+            with m.State("HAND_OUT"):
+                done = Signal()
+                with m.Switch(opcode):
+                    for format_, queue, _ in queues:
+                        with m.Case(format_.opcode):
+                            m.d.comb += [queue.i.valid.eq(1), done.eq(queue.i.ready)]
+                    with m.Case(SIGNAL.opcode):
+                        m.d.comb += [self.signal.give.eq(1), done.eq(1)]
+                    with m.Case(BARRIER.opcode):
+                        m.d.comb += done.eq(empty & self.units_idle)
+                    with m.Case(END.opcode):
+                        m.next = "FINISH"
+                    with m.Default():
+                        fail(ErrorCode.BAD_OPCODE)
+                with m.If((opcode == RUN.opcode) & bad_field):
+                    m.d.comb += [queues[1][1].i.valid.eq(0), done.eq(0)]
+                    fail(ErrorCode.BAD_FIELD)
+                with m.If(done):
+                    m.d.comb += self.decoded.eq(1)
+                    m.d.sync += [left.eq(left - 1), index.eq(index + 1)]
+                    m.next = "COLLECT"
+            with m.State("FINISH"):
+                m.d.comb += self.finished.eq(empty & self.units_idle)
+            with m.State("STOPPED"):
+                pass
+
+
+def _bad_run(m: Module, config: AcceleratorConfig, run: Any) -> Any:
+    """Whether a RUN breaks a limit of the configuration; registered, two cycles after its fields."""
+    spads, array = config.scratchpads, config.array
+    columns, weights = Signal(10), Signal(14)
+    held, held_less = Signal(14), Signal(14)
+    channels = Signal(12)
+    m.d.sync += [
+        columns.eq(run.e * run.sets),
+        channels.eq(run.p * run.sets),
+        weights.eq(run.p * run.taps),
+        held.eq(run.filter_words * config.block),
+        held_less.eq((run.filter_words - 1) * config.block),
+    ]
+    lanes = [run.pixel_lanes == lanes for lanes in (1, 2, 4, 8) if lanes <= config.block]
+    broken = [
+        run.passes == 0,
+        (run.rows == 0) | (run.rows > array.rows),
+        (run.last_rows == 0) | (run.last_rows > array.rows),
+        (run.e == 0) | (run.sets == 0) | (columns > array.columns),
+        (run.p == 0) | (run.p > spads.psum),
+        (run.taps == 0) | (run.taps > spads.ifmap),
+        (run.step == 0) | (run.step > run.taps),
+        run.positions == 0,
+        (weights > spads.filter) | (run.filter_words == 0),
+        (weights > held) | (weights <= held_less),
+        (run.filter_slots == 0) | (run.filter_start >= run.filter_slots),
+        (run.R == 0) | (run.q == 0) | (run.stride == 0),
+        (run.group_lanes < run.q) | (run.group_lanes > run.pixel_lanes) | (run.first_lane >= run.pixel_lanes),
+        ~Cat(lanes).any(),
+        (run.full_width == 0) | (run.full_height == 0) | (run.width == 0) | (run.height == 0),
+        (run.period == 0) | (run.kept == 0),
+        (channels > config.post_processing.channels) & run.last,
+        (run.parameter_base + channels > config.post_processing.channels) & run.last,
+        (run.ofmap_lane >= config.block) if config.block < 8 else 0,
+    ]
+    flags = Signal(len(broken), name="broken_limits")
+    m.d.sync += flags.eq(Cat(broken))
+    return flags.any()

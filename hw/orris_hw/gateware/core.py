@@ -1,0 +1,308 @@
+"""The core: everything between the registers and the memory port."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import AcceleratorConfig
+from ..register_map import ErrorCode
+from .axi import Axi4Signature
+from .command_unit import CommandUnit
+from .compute_unit import ComputeUnit
+from .global_buffer import GlobalBuffer
+from .performance_counters import increments
+from .read_dma import Destination, ReadDma
+from .semaphores import Semaphores
+from .transfer_units import INDEX_BITS, LoadUnit, StoreUnit
+from .write_dma import WriteDma
+
+
+class Core(wiring.Component):
+    """Runs one program: commands, load, compute and store units, DMA and global buffer.
+
+    Everything here is reset before each program. An error of any unit is reported once, the first one;
+    with `halt` the memory port comes to rest (`quiet`), so that the core can be reset at any time.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Members
+    -------
+    start : In(1)
+    program_address, program_commands, read_base, read_limit, write_base, write_limit, timeout : In(32)
+    halt : In(1)
+    quiet : Out(1)
+        After `halt`: nothing is under way on the memory port.
+    finished : Out(1)
+    error : Out(1), error_code : Out(ErrorCode), error_index : Out(32)
+    increments : Out(counter increments)
+    m_axi : Out(Axi4Signature())
+    """
+
+    def __init__(self, config: AcceleratorConfig):
+        self.config = config
+        words = (
+            "program_address", "program_commands", "read_base", "read_limit", "write_base", "write_limit",
+            "timeout",
+        )  # fmt: skip
+        super().__init__(
+            {
+                "start": In(1),
+                **{name: In(32) for name in words},
+                "halt": In(1),
+                "quiet": Out(1),
+                "finished": Out(1),
+                "error": Out(1),
+                "error_code": Out(ErrorCode),
+                "error_index": Out(INDEX_BITS),
+                "increments": Out(increments()),
+                "m_axi": Out(Axi4Signature()),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self.config
+        m.submodules.commands = commands = CommandUnit(config)
+        m.submodules.load = load = LoadUnit()
+        m.submodules.store = store = StoreUnit()
+        m.submodules.compute = compute = ComputeUnit(config)
+        m.submodules.read_dma = read_dma = ReadDma()
+        m.submodules.write_dma = write_dma = WriteDma()
+        m.submodules.global_buffer = buffer = GlobalBuffer(config)
+        m.submodules.semaphores = semaphores = Semaphores(sources=6, sinks=5)
+
+        # -- commands and tokens ---------------------------------------------------------------------
+        wiring.connect(m, commands.load, load.commands)
+        wiring.connect(m, commands.store, store.commands)
+        wiring.connect(m, commands.run, compute.runs)
+        m.d.comb += [
+            commands.start.eq(self.start),
+            commands.address.eq(self.program_address),
+            commands.count.eq(self.program_commands),
+            commands.units_idle.eq(load.idle & store.idle & compute.idle),
+        ]
+        sources = [commands.signal, load.signal, store.signal, *compute.signal]
+        for source, port in zip(sources, semaphores.source, strict=True):
+            wiring.connect(m, source, port)
+        for sink, port in zip([store.wait, *compute.wait, load.wait], semaphores.sink, strict=True):
+            wiring.connect(m, sink, port)
+
+        # -- memory port -----------------------------------------------------------------------------
+        self._connect_axi(m, read_dma, write_dma)
+        loading = self._share_reads(m, commands, load, read_dma)
+        wiring.connect(m, store.transfer, write_dma.transfer)
+        m.d.comb += store.done.eq(write_dma.done)
+
+        # -- global buffer ---------------------------------------------------------------------------
+        wiring.connect(m, compute.ifmap_read, buffer.ifmap_read)
+        wiring.connect(m, compute.filter_read, buffer.filter_read)
+        wiring.connect(m, compute.ofmap_write, buffer.post_write)
+        for column in range(config.array.columns):
+            wiring.connect(m, compute.psum_read[column], buffer.psum_read[column])
+            wiring.connect(m, compute.psum_write[column], buffer.psum_write[column])
+            m.d.comb += compute.psum_data[column].eq(buffer.psum_data[column])
+        reads, answers = write_dma.read, write_dma.data
+        m.d.comb += [
+            buffer.store_read.req.valid.eq(reads.valid),
+            buffer.store_read.req.payload.eq(reads.payload.addr),
+            reads.ready.eq(buffer.store_read.req.ready),
+            answers.valid.eq(buffer.store_read.resp.valid),
+            answers.payload.eq(buffer.store_read.resp.payload),
+            buffer.store_read.resp.ready.eq(answers.ready),
+        ]
+        self._route_words(m, read_dma, commands, buffer, compute)
+
+        # -- errors ----------------------------------------------------------------------------------
+        words = config.glb_words
+
+        def beyond(port: Any, address: Any) -> Any:
+            return port.valid & (address >= words)
+
+        load_word = read_dma.write
+        to_buffer = load_word.payload.dest == Destination.GLB
+        entries = 2 * config.post_processing.channels
+        to_parameters = load_word.payload.dest == Destination.PARAMETERS
+        load_index = Mux(loading, load.index, commands.index)
+        faults = [
+            (commands.error, commands.error_code, commands.index),
+            (read_dma.error, read_dma.error_code, load_index),
+            (write_dma.error, write_dma.error_code, store.index),
+            (beyond(load_word, load_word.payload.addr) & to_buffer, ErrorCode.GLB_RANGE, load.index),
+            (
+                load_word.valid & to_parameters & (load_word.payload.addr >= entries),
+                ErrorCode.GLB_RANGE,
+                load.index,
+            ),
+            (beyond(buffer.store_read.req, reads.payload.addr), ErrorCode.GLB_RANGE, store.index),
+            (beyond(buffer.ifmap_read.req, buffer.ifmap_read.req.payload), ErrorCode.GLB_RANGE, compute.index),
+            (
+                beyond(buffer.filter_read.req, buffer.filter_read.req.payload),
+                ErrorCode.GLB_RANGE,
+                compute.index,
+            ),
+            (beyond(buffer.post_write, buffer.post_write.payload.addr), ErrorCode.GLB_RANGE, compute.index),
+            (semaphores.overflow, ErrorCode.SEMAPHORE, commands.index),
+            (self._stuck(m, read_dma, write_dma, compute, commands), ErrorCode.TIMEOUT, commands.index),
+        ]
+        report = data.StructLayout({"there": 1, "code": ErrorCode, "index": INDEX_BITS})
+        seen = [Signal(report, name=f"fault_{number}") for number in range(len(faults))]
+        for (there, code, index), fault in zip(faults, seen, strict=True):
+            m.d.sync += [fault.there.eq(there), fault.code.eq(code), fault.index.eq(index)]
+        with m.If(~self.error):
+            for fault in reversed(seen):
+                with m.If(fault.there):
+                    m.d.sync += [
+                        self.error.eq(1), self.error_code.eq(fault.code), self.error_index.eq(fault.index),
+                    ]  # fmt: skip
+        m.d.comb += [
+            self.finished.eq(commands.finished),
+            read_dma.halt.eq(self.halt),
+            write_dma.halt.eq(self.halt),
+            self.quiet.eq(read_dma.idle & write_dma.idle),
+        ]
+        self._count(m, read_dma, write_dma, buffer, load, store, compute, commands)
+        return m
+
+    def _connect_axi(self, m: Module, read_dma: Any, write_dma: Any) -> None:
+        """The read engine has the read channels, the write engine the write channels."""
+        for name, member in Axi4Signature().members.items():
+            engine = read_dma if name.startswith(("ar", "r")) else write_dma
+            ours, theirs = getattr(self.m_axi, name), getattr(engine.axi, name)
+            m.d.comb += ours.eq(theirs) if member.flow is Out else theirs.eq(ours)
+        for engine in (read_dma, write_dma):
+            side = "read" if engine is read_dma else "write"
+            m.d.comb += [
+                engine.window_base.eq(getattr(self, f"{side}_base")),
+                engine.window_limit.eq(getattr(self, f"{side}_limit")),
+            ]
+
+    def _share_reads(self, m: Module, commands: Any, load: Any, read_dma: Any) -> Signal:
+        """Command fetches go first; returns whether the oldest transfer under way is a load's."""
+        order = _InOrder()
+        m.submodules.read_order = order
+        fetch, plane, transfer = commands.fetch, load.transfer, read_dma.transfer
+        # What is offered to the DMA stays offered until it is taken.
+        holding, held_fetch, choose_fetch = Signal(), Signal(), Signal()
+        m.d.comb += choose_fetch.eq(Mux(holding, held_fetch, fetch.valid))
+        with m.If(transfer.valid):
+            m.d.sync += [holding.eq(~transfer.ready), held_fetch.eq(choose_fetch)]
+        m.d.comb += [
+            transfer.valid.eq(Mux(choose_fetch, fetch.valid, plane.valid) & order.room),
+            transfer.payload.eq(Mux(choose_fetch, fetch.payload, plane.payload)),
+            fetch.ready.eq(choose_fetch & transfer.ready & order.room),
+            plane.ready.eq(~choose_fetch & transfer.ready & order.room),
+            order.push.eq(transfer.valid & transfer.ready),
+            order.kind.eq(~choose_fetch),
+            order.pop.eq(read_dma.done),
+            load.done.eq(read_dma.done & order.oldest),
+        ]
+        return order.oldest
+
+    def _route_words(self, m: Module, read_dma: Any, commands: Any, buffer: Any, compute: Any) -> None:
+        word = read_dma.write
+        with m.Switch(word.payload.dest):
+            with m.Case(Destination.GLB):
+                m.d.comb += [buffer.load_write.valid.eq(word.valid), word.ready.eq(buffer.load_write.ready)]
+            with m.Case(Destination.PARAMETERS):
+                m.d.comb += [
+                    compute.param_write.valid.eq(
+                        word.valid & (word.payload.addr < 2 * self.config.post_processing.channels)
+                    ),
+                    word.ready.eq(compute.param_write.ready),
+                ]
+            with m.Case(Destination.COMMANDS):
+                m.d.comb += [commands.words.valid.eq(word.valid), word.ready.eq(commands.words.ready)]
+        m.d.comb += [
+            buffer.load_write.payload.addr.eq(word.payload.addr),
+            buffer.load_write.payload.data.eq(word.payload.data),
+            buffer.load_write.payload.mask.eq(-1),
+            compute.param_write.payload.addr.eq(word.payload.addr),
+            compute.param_write.payload.data.eq(word.payload.data),
+            commands.words.payload.eq(word.payload.data),
+        ]
+
+    def _stuck(self, m: Module, read_dma: Any, write_dma: Any, compute: Any, commands: Any) -> Signal:
+        """Nothing has moved for `timeout` cycles."""
+        events = compute.events
+        progress, still, stuck = Signal(), Signal(32), Signal()
+        m.d.sync += [
+            progress.eq(
+                (self.m_axi.rvalid & self.m_axi.rready)
+                | (self.m_axi.wvalid & self.m_axi.wready)
+                | (self.m_axi.bvalid & self.m_axi.bready)
+                | commands.decoded
+                | events.ifmap_beat
+                | events.filter_beat
+                | events.psums.any()
+                | compute.pe_events.mac_done.any()
+                | compute.pe_events.mac_gated.any()
+                | events.ofmap_values.any()
+            ),
+            still.eq(Mux(progress, 0, still + 1)),
+            stuck.eq(still >= self.timeout),
+        ]
+        return stuck
+
+    def _count(
+        self, m: Module, read_dma: Any, write_dma: Any, buffer: Any, load: Any, store: Any, compute: Any,
+        commands: Any,
+    ) -> None:  # fmt: skip
+        def moves(port: Any) -> Any:
+            return port.valid & port.ready
+
+        pe, events = compute.pe_events, compute.events
+        rates = {
+            "cycles": 1,
+            "spad_filter_read": pe.mac_done,
+            **{name: pe[name] for name, _ in pe.shape()},
+            "net_ifmap_beats": events.ifmap_beat,
+            "net_filter_beats": events.filter_beat,
+            "net_psum_values": events.psums,
+            "glb_ifmap_read": moves(buffer.ifmap_read.req),
+            "glb_filter_read": moves(buffer.filter_read.req),
+            "glb_psum_read": events.psum_reads,
+            "glb_psum_write": events.psum_writes,
+            "glb_ofmap_read": moves(buffer.store_read.req),
+            "glb_ofmap_write": events.ofmap_values,
+            "glb_load_write": moves(buffer.load_write),
+            "dram_read_words": self.m_axi.rvalid & self.m_axi.rready,
+            "dram_write_words": self.m_axi.wvalid & self.m_axi.wready,
+            "compute_busy": ~compute.idle,
+            "load_busy": ~load.idle,
+            "store_busy": ~store.idle,
+            "commands": commands.decoded,
+        }
+        for name, rate in rates.items():
+            m.d.sync += self.increments[name].eq(rate)
+
+
+class _InOrder(wiring.Component):
+    """Remembers, for up to 16 transfers under way, whether each is a load's (1) or a fetch (0).
+
+    Members
+    -------
+    room : Out(1), push : In(1), kind : In(1)
+    pop : In(1), oldest : Out(1)
+    """
+
+    room: Out(1)
+    push: In(1)
+    kind: In(1)
+    pop: In(1)
+    oldest: Out(1)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        kinds, count = Signal(16), Signal(range(17))
+        m.d.comb += [self.room.eq(count != 16), self.oldest.eq(kinds[0])]
+        shifted = Mux(self.pop, kinds >> 1, kinds)
+        place = Signal(range(17))
+        m.d.comb += place.eq(count - self.pop)
+        m.d.sync += [count.eq(count + self.push - self.pop), kinds.eq(shifted)]
+        with m.If(self.push):
+            m.d.sync += kinds.eq((shifted & ~(1 << place)) | (self.kind << place))
+        return m

@@ -1,0 +1,177 @@
+"""Brings the ifmap tile of each pass from the global buffer to the ifmap network."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from ..config import AcceleratorConfig
+from .beats import Assignment, Kind, RowField, ifmap_lanes, ifmap_y_beat
+from .buffers import SkidBuffer
+from .global_buffer import GlbRead
+from .ifmap_walk import IDLE_CHUNK, IFMAP_RUN, IfmapWalk, Step
+from .semaphores import TokenSink, TokenSource
+
+
+class IfmapFeeder(wiring.Component):
+    """Feeds the ifmap values of every pass of a RUN, with the rows' and columns' tags ahead of them.
+
+    A step of the `IfmapWalk` becomes beats: 6 + sets of them to tell a row what it listens to, one per
+    pixel (and per chunk, where the bus is narrower than a pixel) for values. The zero point is subtracted
+    on the way; pixels outside the image are zero. Throughput one beat per cycle.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Members
+    -------
+    run : In(stream of IFMAP_RUN)
+    read : Out(GlbRead())
+    beats : Out(stream of ifmap_y_beat)
+    wait : Out(TokenSink()), signal : Out(TokenSource())
+    idle : Out(1)
+    """
+
+    def __init__(self, config: AcceleratorConfig):
+        self.config = config
+        super().__init__(
+            {
+                "run": In(stream.Signature(IFMAP_RUN)),
+                "read": Out(GlbRead()),
+                "beats": Out(stream.Signature(ifmap_y_beat(config))),
+                "wait": Out(TokenSink()),
+                "signal": Out(TokenSource()),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self.config
+        run, running, start = Signal(IFMAP_RUN), Signal(), Signal()
+        m.submodules.walk = walk = IfmapWalk(config)
+        m.d.comb += [
+            self.run.ready.eq(~running),
+            self.idle.eq(~running),
+            walk.run.eq(run),
+            walk.start.eq(start),
+        ]
+        m.d.sync += start.eq(self.run.valid & self.run.ready)
+        with m.If(self.run.valid & self.run.ready):
+            m.d.sync += [run.eq(self.run.payload), running.eq(1)]
+        wiring.connect(m, walk.wait, wiring.flipped(self.wait))
+        wiring.connect(m, walk.req, wiring.flipped(self.read.req))
+
+        m.submodules.leave = leave = SkidBuffer(ifmap_y_beat(config))
+        wiring.connect(m, leave.o, wiring.flipped(self.beats))
+        beat, sent = leave.i.payload, Signal()
+        m.d.comb += sent.eq(leave.i.valid & leave.i.ready)
+        step, word = walk.steps.payload, self.read.resp
+        through = Signal()  # the step's last beat leaves
+        m.d.comb += walk.steps.ready.eq(through)
+
+        # -- tags ------------------------------------------------------------------------------------
+        lanes = ifmap_lanes(config)
+        field, filter_set, skip = Signal(3), Signal(5), Signal(5)
+        assignment = Signal(Assignment)
+        m.d.comb += [assignment.skip.eq(skip), assignment.count.eq(run.e - 1)]
+        row_lanes, row_chunks = Signal(4), Signal(4)  # minus one
+        narrow = exact_log2(lanes)
+        m.d.comb += [
+            row_lanes.eq(Mux(run.q > lanes, lanes, run.q) - 1),
+            row_chunks.eq(Mux(run.q > lanes, (run.q - 1) >> narrow, 0)),
+        ]
+        settings = {
+            RowField.CHUNK: step.chunk,
+            RowField.CHUNKS: row_chunks,
+            RowField.PHASE: step.phase,
+            RowField.LANE: step.lane,
+            RowField.LANES: row_lanes,
+        }
+        clear_at, assign_at = len(settings), len(settings) + 1
+
+        # -- values ----------------------------------------------------------------------------------
+        pixel, chunk, shifts = Signal(3), Signal(3), Signal(3)
+        pixel_lanes = run.pixel_lanes
+        chunks = Signal(4)  # beats per pixel
+        m.d.comb += chunks.eq(Mux(pixel_lanes > lanes, pixel_lanes >> narrow, 1))
+        first = Signal(init=1)  # first beat of a step
+        current = Signal(3)
+        m.d.comb += current.eq(Mux(first, step.first, pixel))
+        with m.Switch(pixel_lanes):
+            for count in (1, 2, 4, 8):
+                with m.Case(count):
+                    m.d.comb += shifts.eq(exact_log2(count))
+        lane = Signal(6)
+        m.d.comb += lane.eq((current << shifts) + (chunk << narrow))
+        values = [
+            word.payload.word_select((lane + i)[:exact_log2(config.block)], config.data_width).as_signed()
+            for i in range(lanes)
+        ]
+        zero_point = run.zero_point if config.data_width == 8 else 0
+        operands = Cat(_operand(value - zero_point, config.operand_width) for value in values)
+
+        with m.FSM(name="send"):
+            with m.State("STEP"):
+                m.d.sync += [field.eq(0), filter_set.eq(0), skip.eq(0)]
+                with m.If(walk.steps.valid):
+                    with m.Switch(step.kind):
+                        with m.Case(Step.ROW):
+                            m.next = "ROW"
+                        with m.Case(Step.END):
+                            m.d.comb += [
+                                through.eq(1),
+                                self.signal.give.eq(1),
+                            ]
+                            m.d.sync += running.eq(0)
+                        with m.Default():
+                            reads = step.kind == Step.WORD
+                            last_chunk = chunk + 1 == chunks
+                            last = last_chunk & (current == step.last)
+                            m.d.comb += [
+                                leave.i.valid.eq(~reads | word.valid),
+                                beat.kind.eq(Kind.VALUE),
+                                beat.chunk.eq(step.chunk + chunk),
+                                beat.phase.eq(step.phase),
+                                beat.tag.eq(step.tag),
+                                beat.data.eq(Mux(reads, operands, 0)),
+                                through.eq(sent & last),
+                                word.ready.eq(sent & last & reads),
+                            ]
+                            with m.If(sent):
+                                m.d.sync += [first.eq(last), chunk.eq(chunk + 1), pixel.eq(current)]
+                                with m.If(last_chunk):
+                                    m.d.sync += [chunk.eq(0), pixel.eq(current + 1)]
+            with m.State("ROW"):
+                m.d.comb += [leave.i.valid.eq(1), beat.distance.eq(step.row), beat.tag.eq(field)]
+                with m.If(field < clear_at):
+                    m.d.comb += beat.kind.eq(Kind.PARAMETER)
+                    with m.Switch(field):
+                        for number, value in settings.items():
+                            with m.Case(number):
+                                m.d.comb += beat.data.eq(value)
+                with m.Elif(field == clear_at):
+                    m.d.comb += beat.kind.eq(Kind.CLEAR)
+                with m.Else():
+                    m.d.comb += [beat.kind.eq(Kind.ASSIGN), beat.tag.eq(step.tag), beat.data.eq(assignment)]
+                with m.If(sent):
+                    with m.If(field < assign_at):
+                        m.d.sync += field.eq(field + 1)
+                        with m.If((field == clear_at) & (step.chunk == IDLE_CHUNK)):
+                            m.d.comb += through.eq(1)
+                            m.next = "STEP"
+                    with m.Else():
+                        m.d.sync += [filter_set.eq(filter_set + 1), skip.eq(skip + run.e)]
+                        with m.If(filter_set + 1 == run.sets):
+                            m.d.comb += through.eq(1)
+                            m.next = "STEP"
+        m.d.comb += [self.signal.id.eq(run.signal_ifmap), self.signal.count.eq(1)]
+        return m
+
+
+def _operand(value: Value, width: int) -> Value:
+    """The low `width` bits of a difference that fits them."""
+    return Value.cast(value).as_signed()[:width]
