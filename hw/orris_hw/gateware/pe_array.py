@@ -1,5 +1,6 @@
 """The PE array: PEs, psum links up the columns, and the two multicast networks."""
 
+from itertools import pairwise
 from typing import Any
 
 from amaranth.hdl import Module
@@ -9,10 +10,9 @@ from amaranth.lib.wiring import In, Out
 from ..config import AcceleratorConfig
 from ..emission.once import Once
 from .beats import filter_y_beat, ifmap_y_beat, psum_beat
-from .event_sum import EventSum
-from .pe import PE, PeEvents
-from .x_bus import FilterHop, IfmapHop
-from .y_bus import FilterRow, IfmapRow
+from .event_sum import add_chain, event_sums
+from .pe import PeEvents
+from .pe_row import PERow
 
 
 class PEArray(wiring.Component):
@@ -38,59 +38,33 @@ class PEArray(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig):
         self.config = config
-        self._event_sum = EventSum(PeEvents, config.array.rows, config.array.columns)
         super().__init__(
             {
                 "ifmap": In(stream.Signature(ifmap_y_beat(config))),
                 "filter": In(stream.Signature(filter_y_beat(config))),
                 "psum": Out(stream.Signature(psum_beat(config))).array(config.array.columns),
-                "events": Out(self._event_sum.sums.shape()),
+                "events": Out(event_sums(PeEvents, config.pes)),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self.config
-        rows, columns = config.array.rows, config.array.columns
-
-        def place(component: Any, module: str, name: str) -> Any:
-            component.emission_key = config.content_hash()
-            m.submodules[name] = Once(component, module)
-            return component
-
-        m.submodules.event_sum = event_sum = self._event_sum
-        m.d.comb += self.events.eq(event_sum.sums)
-        below: dict[int, PE] = {}
-        y_ifmap, y_filter = wiring.flipped(self.ifmap), wiring.flipped(self.filter)
-        heads = [
-            (
-                place(IfmapRow(config), "ifmap_row", f"ifmap_row_{row}"),
-                place(FilterRow(config), "filter_row", f"filter_row_{row}"),
-            )
-            for row in range(rows)
-        ]
-        for row in reversed(range(rows)):
+        columns = config.array.columns
+        rows = [PERow(config) for _ in range(config.array.rows)]
+        for number, row in enumerate(rows):
+            row.emission_key = config.content_hash()
+            m.submodules[f"row_{number}"] = Once(row, "pe_row")
+        for above, below in pairwise(rows):
+            wiring.connect(m, above.ifmap_next, below.ifmap)
+            wiring.connect(m, above.filter_next, below.filter)
             for column in range(columns):
-                pe = place(PE(config), "pe", f"pe_{row}_{column}")
-                m.d.comb += event_sum.events[row][column].eq(pe.events)
-                if column in below:
-                    wiring.connect(m, below[column].psum_out, pe.psum_in)
-                below[column] = pe
-                if row == 0:
-                    wiring.connect(m, pe.psum_out, wiring.flipped(self.psum[column]))
-                if column == 0:
-                    x_ifmap, x_filter = heads[row][0].x, heads[row][1].x
-                ifmap_hop = place(IfmapHop(config), "ifmap_hop", f"ifmap_hop_{row}_{column}")
-                filter_hop = place(FilterHop(config), "filter_hop", f"filter_hop_{row}_{column}")
-                wiring.connect(m, x_ifmap, ifmap_hop.i)
-                wiring.connect(m, x_filter, filter_hop.i)
-                wiring.connect(m, ifmap_hop.deliver, pe.ifmap)
-                wiring.connect(m, filter_hop.deliver, pe.filter)
-                x_ifmap, x_filter = ifmap_hop.o, filter_hop.o
-            m.d.comb += [x_ifmap.ready.eq(1), x_filter.ready.eq(1)]  # past the last column
-        for ifmap_row, filter_row in heads:
-            wiring.connect(m, y_ifmap, ifmap_row.i)
-            wiring.connect(m, y_filter, filter_row.i)
-            y_ifmap, y_filter = ifmap_row.o, filter_row.o
-        m.d.comb += [y_ifmap.ready.eq(1), y_filter.ready.eq(1)]  # past the last row
+                wiring.connect(m, below.psum_out[column], above.psum_in[column])
+        top, bottom = rows[0], rows[-1]
+        wiring.connect(m, wiring.flipped(self.ifmap), top.ifmap)
+        wiring.connect(m, wiring.flipped(self.filter), top.filter)
+        for column in range(columns):
+            wiring.connect(m, top.psum_out[column], wiring.flipped(self.psum[column]))
+        m.d.comb += [bottom.ifmap_next.ready.eq(1), bottom.filter_next.ready.eq(1)]
+        m.d.comb += self.events.eq(add_chain(m, [row.events for row in rows], PeEvents, columns))
         return m

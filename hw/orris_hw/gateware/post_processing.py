@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config.model import AcceleratorConfig
+from ..emission.once import Once
 from .buffers import SkidBuffer, StreamFifo
 from .post_lane import ADDR_WIDTH, PostJob, PostLane, PostWord, column_start, slot_shape
 
@@ -69,7 +70,8 @@ class PostProcessing(wiring.Component):
         columns = self._config.array.columns
         lanes = [PostLane(self._config) for _ in range(self._config.post_processing.lanes)]
         for number, lane in enumerate(lanes):
-            m.submodules[f"lane_{number}"] = lane
+            lane.emission_key = self._config.content_hash()
+            m.submodules[f"lane_{number}"] = Once(lane, "post_lane")
         for column in range(columns):
             port = lanes[column % len(lanes)].final[column // len(lanes)]
             wiring.connect(m, wiring.flipped(self.final[column]), port)

@@ -45,8 +45,8 @@ class _Hop(wiring.Component):
         identified, column_id = Signal(), Signal.like(beat.tag)
         wanted, onward = Signal(), Signal()
         delivered, forwarded = Signal(), Signal()  # done already, while the other is still waiting
-        assignment = Assignment(beat.data)
-        passing = Assignment(self.o.payload.data)
+        assignment = Assignment(beat.data[:8])
+        passing = Assignment(self.o.payload.data[:8])
         mine = Signal()
         m.d.comb += [
             wanted.eq(identified & self._wanted(beat, beat.tag == column_id)),
