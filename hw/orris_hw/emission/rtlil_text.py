@@ -10,7 +10,7 @@ _MODULE = re.compile(r"^(?:attribute [^\n]*\n)*module \\(\S+)\n(.*?)^end\n", re.
 _WIRE = re.compile(
     r"^(?:  attribute [^\n]*\n)*  wire width (\d+) (\w+ \d+ +)?(?:signed )?(\\\S+)\n\n", re.MULTILINE)
 _CONNECT = re.compile(r"^connect (\\\S+) (.*)\n", re.MULTILINE)
-_NUMBERED = re.compile(r"(\\\w+)\$(?=\d)")
+_NUMBERED = re.compile(r"\\\w+(?:\$\d+)+")
 _READ_INIT = re.compile(r"(?<=  parameter \\INIT_VALUE )(\d+)'x+")
 _CELL = re.compile(r"^(  cell \\)(\S+)( )", re.MULTILINE)
 
@@ -45,7 +45,7 @@ def _tidy(body: str) -> str:
     body = _CONNECT.sub(connection, body)
     body = _WIRE.sub(lambda wire: "" if wire[3] in names else wire[0], body)
     body = _READ_INIT.sub(lambda init: f"{init[1]}'" + "0" * int(init[1]), body)
-    return _NUMBERED.sub(r"\1_n", body.replace(" \\$", " $"))
+    return _NUMBERED.sub(lambda name: name[0].replace("$", "_n"), body.replace(" \\$", " $"))
 
 
 def _buffer(wire: str, width: str, value: str) -> str:
