@@ -28,18 +28,19 @@ def split_wires(body: str) -> str:
         plain = f"{wire}_{high - 1}_{low}"
         return plain if plain not in widths else f"${plain[1:]}$part"
 
+    def pieces(wire: str, low: int, high: int) -> str:
+        """Bits low..high-1 of a wire, in terms of its parts."""
+        bounds = parts[wire]
+        found = [f"{name(wire, start, end)} [{min(end, high) - start - 1}:{max(start, low) - start}]"
+                 for start, end in zip(bounds, bounds[1:], strict=False) if start < high and low < end]
+        return found[0] if len(found) == 1 else f"{{ {' '.join(reversed(found))} }}"
+
     def use(found: re.Match[str]) -> str:
-        wire, bounds = found[1], parts.get(found[1])
-        if bounds is None:
+        if found[1] not in parts:
             return found[0]
-        high = int(found[2]) + 1 if found[2] else bounds[-1]
-        low = int(found[3] or found[2]) if found[2] else 0
-        pieces = []
-        for start, end in zip(bounds, bounds[1:], strict=False):
-            if start < high and low < end:
-                piece = f"[{min(end, high) - start - 1}:{max(start, low) - start}]"
-                pieces.append(f"{name(wire, start, end)} {piece}")
-        return pieces[0] if len(pieces) == 1 else f"{{ {' '.join(reversed(pieces))} }}"
+        if found[2] is None:
+            return pieces(found[1], 0, parts[found[1]][-1])
+        return pieces(found[1], int(found[3] or found[2]), int(found[2]) + 1)
 
     def declaration(found: re.Match[str]) -> str:
         bounds = parts.get(found[3])
@@ -51,5 +52,5 @@ def split_wires(body: str) -> str:
 
     body = _USES.sub(lambda line: f"{line[1]}{_USE.sub(use, line[2])}\n", body)
     body = _WIRE.sub(declaration, body)
-    ports = [wire for wire in parts if widths[wire][1]]
-    return body + "".join(f"connect {wire} {use(_USE.fullmatch(wire))}\n" for wire in ports)
+    ports = {wire: bounds[-1] for wire, bounds in parts.items() if widths[wire][1]}
+    return body + "".join(f"connect {wire} {pieces(wire, 0, width)}\n" for wire, width in ports.items())

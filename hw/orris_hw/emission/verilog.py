@@ -12,12 +12,17 @@ from .rtlil_text import join_modules, merge_modules
 from .verilog_text import compact_initial, file_header, order_ports, split_verilog
 
 # Plain assigns instead of always @* blocks: a simulator that never triggers those at time 0 would
-# show X, and both Icarus and Verilator run about three times faster.
+# show X, and both Icarus and Verilator run about three times faster. Resets and enables go into the
+# registers' own statements (opt_dff): as part of the next value, a reset from outside makes Verilator
+# compute all logic a second time, at half the speed.
 _SCRIPT = """\
 read_rtlil <<rtlil
 {rtlil}
 rtlil
 proc -norom -noopt
+opt_clean -purge
+opt_merge
+opt_dff
 opt_clean -purge
 memory_collect
 write_verilog -noattr
