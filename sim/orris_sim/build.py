@@ -1,0 +1,104 @@
+"""Compiles a Verilog top level into a simulator library, once for each content."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import SimulationError
+from .toolchain import MAKE_SETTINGS, compiler, verilator_environment, verilator_root, versions
+
+HARNESS = Path(__file__).with_name("harness.cpp")
+TOP = "orris"
+
+VERILATOR_FLAGS = (
+    "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--inline-mult", "1", "--no-timing",
+    "-Wno-fatal", "-Wno-lint", "--top-module", TOP, "--prefix", "Vorris",
+)  # fmt: skip
+TRACE_FLAGS = ("--trace-vcd",)
+
+OPTIMISE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
+
+_MAKEFILE = """\
+include Vorris.mk
+OBJECTS = harness.o verilated.o verilated_threads.o $(if $(filter 1,$(VM_TRACE_VCD)),verilated_vcd_c.o)
+libsim.so: $(OBJECTS) $(VM_PREFIX)__ALL.a
+\t$(CXX) -shared -o $@ $(OBJECTS) $(VM_PREFIX)__ALL.a -lpthread
+harness.o: harness.cpp
+\t$(CXX) $(CPPFLAGS) $(CXXFLAGS) -O2 -c -o $@ $<
+"""
+
+Progress = Callable[[str], None]
+
+
+def cache_directory() -> Path:
+    """Where built simulators are kept: $ORRIS_CACHE, or orris in the user's cache directory."""
+    if "ORRIS_CACHE" in os.environ:
+        return Path(os.environ["ORRIS_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "orris"
+
+
+def build(verilog: str, *, trace: bool = False, jobs: int | None = None, progress: Progress | None = None) -> Path:
+    """The simulator library of a Verilog text whose top module is `orris`; built if it is not there yet.
+
+    Safe to call from several processes: one builds, the others wait and use its result.
+
+    Parameters
+    ----------
+    verilog : str
+    trace : bool
+        With waveforms (slower).
+    jobs : int
+        Compilers side by side; as many as there are cores by default.
+    progress : callable
+        Told in a few words what is going on.
+
+    Raises
+    ------
+    SimulationError
+        If a tool is missing or fails.
+    """
+    tell = progress or (lambda text: None)
+    flags = (*VERILATOR_FLAGS, *(TRACE_FLAGS if trace else ()))
+    identity = "\0".join([verilog, HARNESS.read_text(), _MAKEFILE, *flags, *OPTIMISE, versions()])
+    place = cache_directory() / "simulators" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    library = place / "libsim.so"
+    if library.exists():
+        return library
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with open(place.parent / f"{place.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if library.exists():
+            return library
+        work = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
+        try:
+            tell("translating the Verilog to C++")
+            (work / "top.v").write_text(verilog)
+            (work / "Makefile").write_text(_MAKEFILE)
+            shutil.copy(HARNESS, work / "harness.cpp")
+            _run([str(verilator_root() / "bin" / "verilator"), *flags, "-Mdir", ".", "top.v"], work, "Verilator")
+            tell("compiling the C++")
+            make = ["make", "-s", f"-j{jobs or os.cpu_count() or 1}", "libsim.so", *MAKE_SETTINGS, *OPTIMISE]
+            _run([*make, f"CXX={compiler()}", f"LINK={compiler()}", "USER_CPPFLAGS=-fPIC"], work, "the C++ compiler")
+            result = work / "result"
+            result.mkdir()
+            (work / "libsim.so").rename(result / "libsim.so")
+            shutil.rmtree(place, ignore_errors=True)
+            result.rename(place)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return library
+
+
+def _run(command: list[str], directory: Path, what: str) -> None:
+    result = subprocess.run(
+        command, cwd=directory, env=verilator_environment(), capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        lines = (result.stderr + result.stdout).strip().splitlines()
+        complaint = next((line for line in lines if "rror" in line), lines[-1] if lines else "no message")
+        raise SimulationError(f"{what} failed on the simulator: {complaint}")
