@@ -10,9 +10,11 @@ _RUN = re.compile(r"^    (?P<memory>[^\s\[]+)\[0\] = (?P<value>\S+);\n"
 
 # Verilator's remarks on generated text, each with the reason why it is no defect.
 LINT_REMARKS = {
+    "CASEOVERLAP": "the selects of a case compare one value with different constants: at most one is set",
     "DECLFILENAME": "one file holds the whole design, so a module is not in a file of its own name",
     "PROCASSINIT": "a register starts at its reset value: known before the first reset, and free on an FPGA",
     "UNUSEDSIGNAL": "a shared module offers outputs, and a sum carries bits, that not every place needs",
+    "VARHIDDEN": "a signal may have the name of an instance further up",
     "WIDTHEXPAND": "operands of unequal width are extended by their signs, as meant",
     "WIDTHTRUNC": "a shift is computed at full width and then cut to the bits wanted",
 }
@@ -39,13 +41,15 @@ def compact_initial(module: str) -> str:
     """Initialise a memory whose words are all equal in a loop instead of a line per word."""
     def loop(run: re.Match[str]) -> str:
         memory, value, words = run["memory"], run["value"], run[0].count("\n")
-        return f"    for (index = 0; index < {words}; index = index + 1) {memory}[index] = {value};\n"
+        index = f"{memory}_index"
+        counting = f"{index} = 0; {index} < {words}; {index} = {index} + 1"
+        return f"    for ({counting}) {memory}[{index}] = {value};\n"
 
     def block(initial: re.Match[str]) -> str:
         body = _RUN.sub(loop, initial[2])
         if body == initial[2]:
             return initial[0]
-        return f"  initial begin : {initial[1]}_initial\n    integer index;\n{body}  end\n"
+        return f"  initial begin : {initial[1]}_initial\n    integer {initial[1]}_index;\n{body}  end\n"
 
     return re.sub(r"^  initial begin\n(?=    (\w+)\[)(.*?)^  end\n", block, module,
                   flags=re.MULTILINE | re.DOTALL)
