@@ -1,0 +1,346 @@
+"""The commands of a layer.
+
+The load, compute and store units meet through these semaphores. `full` tokens say that data is there, `free`
+tokens that room is::
+
+    LOAD ifmap   --IFMAP_FULL-->   RUN --IFMAP_FREE-->   the LOAD that takes the area next
+    LOAD filters --FILTER_FULL-->  RUN --FILTER_FREE-->  LOAD filters, slot by slot
+    RUN          --OFMAP_FULL-->   STORE --OFMAP_FREE--> the RUN that takes the area next
+
+Where post-processing does not hold all parameters, they come with each ofmap tile: OFMAP_FREE goes to the LOAD
+of its parameters, and that gives the RUN its OFMAP_READY.
+
+The order of commands is the order of data, but for two things. A RUN is ahead of the LOAD of its filters, which
+fills the ring while the RUN empties it. And the next ifmap tile is loaded between the filters of the present
+one, in pieces, so that neither keeps the other waiting. Every command then waits only for earlier ones, or
+(a RUN) for LOADs right behind it: no program can stop.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orris_hw.commands import END, LOAD, RUN, SIGNAL, STORE, Format
+
+from ..golden import ROUNDINGS, Requant
+from ..mapper import Mapping, RunItem
+from .constants import FilterStream, slot_words
+from .layout import WORD_BYTES, ActivationLayout
+from .residency import FilterUse, IfmapLoad, filter_uses, ifmap_loads
+
+IFMAP_FULL, IFMAP_FREE, FILTER_FULL, FILTER_FREE, OFMAP_FULL, OFMAP_FREE, OFMAP_READY = range(1, 8)
+
+_PIECES = 8  # commands that an ifmap tile is loaded with
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A tensor in memory: byte address and layout."""
+
+    address: int
+    layout: ActivationLayout
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Byte addresses of what a program works on."""
+
+    parameters: int
+    filters: int
+    ifmap: Placement
+    ofmap: Placement
+
+
+Command = tuple[Format, dict[str, int]]
+
+
+def layer_program(
+    mapping: Mapping, requant: Requant, product_shift: int, filters: FilterStream, at: Addresses
+) -> list[Command]:
+    """All commands, `END` included."""
+    return list(_Program(mapping, requant, product_shift, filters, at).commands())
+
+
+class _Program:
+    def __init__(
+        self, mapping: Mapping, requant: Requant, product_shift: int, filters: FilterStream, at: Addresses
+    ):
+        self._mapping, self._buffer, self._layer = mapping, mapping.buffer, mapping.layer
+        self._requant, self._shift = requant, product_shift
+        self._filters, self._at = filters, at
+        self._items = list(mapping.schedule())
+        self._ifmaps, self._ifmap_of = ifmap_loads(mapping, self._items)
+        self._filter_uses = filter_uses(mapping, self._items)
+        self._tile_filters = [
+            (tile[0].first, tile[-1].first + tile[-1].count, max(run.end for run in tile))
+            for tile in mapping.store_tiles
+        ]
+        self._parameters_stay = mapping.needs.parameters == 0
+
+    def commands(self) -> Iterator[Command]:
+        buffer, mapping = self._buffer, self._mapping
+        if not mapping.filters_stay:
+            yield SIGNAL, {"semaphore": FILTER_FREE, "count": buffer.filters.slots}
+        if self._parameters_stay:
+            yield self._load_parameters(0, self._tile_filters[-1][2], 0, {})
+        ahead = buffer.ifmap.slots > 1
+        tile = -1  # ofmap tiles, over all windows
+        yield from self._load_ifmap(0, 1)
+        pieces: dict[tuple[int, int], list[Command]] = {}  # commands ahead of a filter slot of a RUN
+        for index, item in enumerate(self._items):
+            load = self._ifmap_of[index]
+            begins = index == self._ifmaps[load].begin
+            if begins and load and not ahead:
+                yield from self._load_ifmap(load, 1)
+            if item.first:
+                tile += 1
+                if not self._parameters_stay:
+                    yield self._tile_parameters(item, tile)
+            yield RUN, self._run(index, item, tile)
+            if item.last:
+                yield STORE, self._store(item, tile)
+            if begins and ahead and load + 1 < len(self._ifmaps):
+                pieces = self._spread(load)
+            yield from self._filter_loads(index, item, pieces)
+        yield END, {}
+
+    # -- ifmap ---------------------------------------------------------------------------------------------
+    def _load_ifmap(self, number: int, pieces: int) -> Iterator[Command]:
+        """Load `number`, in up to `pieces` commands of whole channel blocks, or rows of a single block."""
+        load = self._ifmaps[number]
+        window, layout = load.window, self._at.ifmap.layout
+        slots = self._buffer.ifmap.slots
+        blocks, rows = load.end_block - load.first_block, window.rows.stored
+        cuts = _cuts(blocks if blocks > 1 else rows, pieces)
+        for first, end in cuts:
+            block, row = (first, 0) if blocks > 1 else (0, first)
+            fields = {
+                "wait": IFMAP_FREE if first == 0 and number >= slots else 0,
+                "signal": IFMAP_FULL if end == cuts[-1][1] else 0,
+            }
+            yield LOAD, fields | _rectangle(
+                self._at.ifmap.address
+                + layout.offset(
+                    window.image,
+                    load.first_block + block,
+                    window.rows.start + row * window.rows.step,
+                    window.word,
+                ),
+                (window.words, rows if blocks > 1 else end - first, end - first if blocks > 1 else 1),
+                (
+                    window.rows.step * layout.row_words * WORD_BYTES,
+                    layout.plane_words * WORD_BYTES,
+                ),
+                self._buffer.ifmap.address(load.slot) + block * window.plane_words + row * window.words,
+                (window.words, window.plane_words),
+            )
+
+    def _spread(self, load: int) -> dict[tuple[int, int], list[Command]]:
+        """Commands of the load after `load`, each by the RUN and filter slot of `load` it comes after.
+
+        Not before the ring has gone round once: by then the tile before `load` has been released.
+        """
+        begin, end = self._ifmaps[load].begin, self._ifmaps[load + 1].begin
+        slots = [
+            (index, k)
+            for index in range(begin, end)
+            if self._filter_uses[index].load
+            for k in range(1, self._items[index].chunk.passes + 1)
+        ]
+        if not slots:
+            return {(begin, 0): list(self._load_ifmap(load + 1, 1))}
+        lead = max(1, min(self._buffer.filters.slots, len(slots) // 2)) - 1
+        places = slots[lead:]
+        commands = list(self._load_ifmap(load + 1, min(_PIECES, len(places))))
+        result: dict[tuple[int, int], list[Command]] = {}
+        for number, command in enumerate(commands):
+            result.setdefault(places[number * len(places) // len(commands)], []).append(command)
+        return result
+
+    # -- filters -------------------------------------------------------------------------------------------
+    def _filter_loads(
+        self, index: int, item: RunItem, pieces: dict[tuple[int, int], list[Command]]
+    ) -> Iterator[Command]:
+        """The filters of a RUN, and between them the pieces that come after one of its slots."""
+        yield from pieces.get((index, 0), [])
+        use, chunk = self._filter_uses[index], item.chunk
+        if not use.load:
+            return
+        cuts = {k for at, k in pieces if at == index} | {chunk.passes, chunk.passes - 1} - {0}
+        first = 0
+        for end in sorted(cuts - {0}):
+            if end == chunk.passes - 1 and chunk.last_rows == chunk.rows and (index, end) not in pieces:
+                continue  # the last slot is like the others
+            yield self._load_filters(item, use, first, end)
+            yield from pieces.get((index, end), [])
+            first = end
+
+    def _load_filters(self, item: RunItem, use: FilterUse, first: int, end: int) -> Command:
+        """Slots first to end - 1 of a RUN, all of the same size."""
+        ring, chunk = self._buffer.filters, item.chunk
+        slot = slot_words(self._mapping, item.filters, chunk.rows)
+        last = slot_words(self._mapping, item.filters, chunk.last_rows)
+        offset = self._filters.offsets[item.filters, chunk] + first * slot * WORD_BYTES
+        return LOAD, {
+            "wait": 0 if self._mapping.filters_stay else FILTER_FREE,
+            "signal": FILTER_FULL,
+            "each": 1,
+            "ring": ring.slots,
+            "ring_start": (use.start + first) % ring.slots,
+            "address": self._at.filters + offset,
+            "row_words": last if first == chunk.passes - 1 else slot,
+            "rows": 1,
+            "planes": end - first,
+            "plane_stride": slot * WORD_BYTES,
+            "buffer_address": ring.base,
+            "buffer_plane_stride": ring.stride,
+        }
+
+    # -- parameters ----------------------------------------------------------------------------------------
+    def _load_parameters(self, first: int, end: int, entry: int, tokens: dict[str, int]) -> Command:
+        return LOAD, tokens | {
+            "parameters": 1,
+            "address": self._at.parameters + 2 * first * WORD_BYTES,
+            "row_words": 2 * (end - first),
+            "rows": 1,
+            "planes": 1,
+            "buffer_address": 2 * entry,
+        }
+
+    def _tile_parameters(self, item: RunItem, tile: int) -> Command:
+        slots = self._buffer.ofmap.slots
+        first, _, end = self._tile_filters[item.tile]
+        tokens = {"wait": OFMAP_FREE if tile >= slots else 0, "signal": OFMAP_READY}
+        return self._load_parameters(first, end, tile % slots * self._mapping.needs.parameters, tokens)
+
+    # -- ofmap ---------------------------------------------------------------------------------------------
+    def _ofmap_block_stride(self, item: RunItem) -> int:
+        window = item.window
+        return self._buffer.ofmap_block_stride or window.rows.count * window.columns.count
+
+    def _store(self, item: RunItem, tile: int) -> dict[str, int]:
+        window, layout, ring = item.window, self._at.ofmap.layout, self._buffer.ofmap
+        first, end, _ = self._tile_filters[item.tile]
+        block = self._mapping.block
+        following = tile + ring.slots < self._mapping.needs.ofmap_tiles
+        return {"wait": OFMAP_FULL, "signal": OFMAP_FREE if following else 0} | _rectangle(
+            self._at.ofmap.address
+            + layout.offset(window.image, first // block, window.rows.first, window.columns.first),
+            (window.columns.count, window.rows.count, -(-(end - first) // block)),
+            (layout.row_words * WORD_BYTES, layout.plane_words * WORD_BYTES),
+            ring.address(tile % ring.slots),
+            (window.columns.count, self._ofmap_block_stride(item)),
+        )
+
+    # -- compute -------------------------------------------------------------------------------------------
+    def _run(self, index: int, item: RunItem, tile: int) -> dict[str, int]:
+        mapping, layer, chunk, run = self._mapping, self._layer, item.chunk, item.filters
+        window, use = item.window, self._filter_uses[index]
+        first_chunk, last_chunk = chunk.first == 0, chunk.first + chunk.count == layer.C
+        sparse = layer.V > layer.S
+        filters = self._buffer.filters
+        fields = {
+            "wait_filter": FILTER_FULL if use.load else 0,
+            "signal_filter": FILTER_FREE if use.free else 0,
+            "passes": chunk.passes,
+            "first": int(first_chunk),
+            "last": int(last_chunk),
+            "rows": chunk.rows if chunk.passes > 1 else chunk.last_rows,
+            "last_rows": chunk.last_rows,
+            "e": window.rows.count,
+            "sets": run.sets,
+            "p": run.p,
+            "taps": mapping.taps,
+            "step": mapping.step,
+            "positions": window.columns.count,
+            "shift": self._shift,
+            "filter_base": filters.base,
+            "filter_stride": filters.stride,
+            "filter_slots": filters.slots,
+            "filter_start": use.start,
+            "filter_words": mapping.filter_words(run),
+            "R": layer.R,
+            "q": mapping.q,
+            "group_lanes": mapping.group_lanes,
+            "pixel_lanes": mapping.pixel_lanes,
+            "stride": mapping.stride,
+            "first_pixel": window.first_pixel,
+            "pad_left": window.columns.pad,
+            "width": window.columns.stored,
+            "full_width": window.columns.full,
+            "period": layer.V if sparse else 1,
+            "kept": layer.S if sparse else 1,
+            "pad_top": window.rows.pad,
+            "height": window.rows.stored,
+            "full_height": window.rows.full,
+            "zero_point": self._requant.zp_in,
+        }
+        return fields | self._run_ifmap(index, item) | self._run_ofmap(item, tile, last_chunk)
+
+    def _run_ifmap(self, index: int, item: RunItem) -> dict[str, int]:
+        mapping, window, number = self._mapping, item.window, self._ifmap_of[index]
+        load, slots = self._ifmaps[number], self._buffer.ifmap.slots
+        block, _ = mapping.run_blocks(item.filters, item.chunk)
+        channel = item.filters.group * self._layer.C + item.chunk.first
+        freed = index == load.end and number + slots < len(self._ifmaps)
+        return {
+            "wait_ifmap": IFMAP_FULL if index == load.begin else 0,
+            "signal_ifmap": IFMAP_FREE if freed else 0,
+            "first_lane": channel % mapping.pixel_lanes,
+            "ifmap_base": self._buffer.ifmap.address(load.slot)
+            + (block - load.first_block) * window.plane_words,
+            "ifmap_row_stride": window.words,
+            "ifmap_block_stride": window.plane_words,
+        }
+
+    def _run_ofmap(self, item: RunItem, tile: int, last_chunk: bool) -> dict[str, int]:
+        mapping, requant, run, ring = self._mapping, self._requant, item.filters, self._buffer.ofmap
+        runs = mapping.store_tiles[item.tile]
+        lane, entry = run.first - runs[0].first, run.first
+        wait = OFMAP_FREE if tile >= ring.slots else 0
+        if not self._parameters_stay:
+            wait, entry = OFMAP_READY, tile % ring.slots * mapping.needs.parameters + lane
+        stride = self._ofmap_block_stride(item)
+        return {
+            "wait_ofmap": wait if last_chunk and run is runs[0] else 0,
+            "signal_ofmap": OFMAP_FULL if last_chunk and run is runs[-1] else 0,
+            "ofmap_base": ring.address(tile % ring.slots) + lane // mapping.block * stride,
+            "ofmap_lane": lane % mapping.block,
+            "ofmap_row_stride": item.window.columns.count,
+            "ofmap_block_stride": stride,
+            "parameter_base": entry,
+            "zp_out": requant.zp_out,
+            "act_min": requant.act_min,
+            "act_max": requant.act_max,
+            "rounding": ROUNDINGS.index(requant.rounding),
+        }
+
+
+def _cuts(size: int, pieces: int) -> list[tuple[int, int]]:
+    """[0, size) in up to `pieces` nearly equal ranges."""
+    pieces = min(size, pieces)
+    return [(size * n // pieces, size * (n + 1) // pieces) for n in range(pieces)]
+
+
+def _rectangle(
+    address: int,
+    words_rows_planes: tuple[int, int, int],
+    strides: tuple[int, int],
+    buffer_address: int,
+    buffer_strides: tuple[int, int],
+) -> dict[str, int]:
+    """Fields of a transfer; rows that follow each other on both sides become one, then planes likewise."""
+    words, rows, planes = words_rows_planes
+    (row_stride, plane_stride), (buffer_row_stride, buffer_plane_stride) = strides, buffer_strides
+    if row_stride == words * WORD_BYTES and buffer_row_stride == words and words * rows < 1 << 16:
+        words, rows = words * rows, 1
+    return {
+        "address": address,
+        "row_words": words,
+        "rows": rows,
+        "row_stride": row_stride,
+        "planes": planes,
+        "plane_stride": plane_stride,
+        "buffer_address": buffer_address,
+        "buffer_row_stride": buffer_row_stride,
+        "buffer_plane_stride": buffer_plane_stride,
+    }

@@ -1,0 +1,20 @@
+"""The mapper: how a layer is cut into pieces and laid over the PE array."""
+
+from .buffer import BufferPlan, Ring
+from .cost import cycles, utilisation
+from .counts import expected_counts
+from .errors import MappingError
+from .mapping import Mapping, RunItem
+from .search import map_layer
+
+__all__ = [
+    "BufferPlan",
+    "Mapping",
+    "MappingError",
+    "Ring",
+    "RunItem",
+    "cycles",
+    "expected_counts",
+    "map_layer",
+    "utilisation",
+]

@@ -1,0 +1,206 @@
+"""The mapper: searches the legal mappings of a layer for the fastest one."""
+
+from collections.abc import Iterable, Iterator
+
+from orris_hw.config import AcceleratorConfig
+
+from ..layers import ConvLayer
+from .cost import bucket, rank
+from .errors import MappingError
+from .limits import broken_limit
+from .mapping import Mapping, Order
+from .tiling import ceil_div
+
+_CHOICES = 6  # sizes of a kind that are tried, from the largest down
+
+
+def map_layer(
+    layer: ConvLayer,
+    config: AcceleratorConfig,
+    *,
+    p: int | None = None,
+    q: int | None = None,
+    e: int | None = None,
+    t: int | None = None,
+    positions: int | None = None,
+    chunk: int | None = None,
+    order: Order | None = None,
+    pixel_lanes: int | None = None,
+) -> Mapping:
+    """The fastest legal mapping that is found; ties go to the one that moves fewer words.
+
+    Given parameters are kept, the others are searched. `pixel_lanes` is the layout of the ifmap: by default
+    whole words of one pixel, fewer lanes for an ifmap of few channels.
+
+    Raises
+    ------
+    MappingError
+        No mapping is legal, and which limit binds.
+    """
+    search = _Search(layer, config, dict(p=p, q=q, e=e, t=t, positions=positions, chunk=chunk), order)
+    lanes = [pixel_lanes] if pixel_lanes is not None else _pixel_lanes(layer, config)
+    for choice in lanes:
+        if (best := search.best(choice)) is not None:
+            return best
+    raise MappingError(search.reason)
+
+
+def _pixel_lanes(layer: ConvLayer, config: AcceleratorConfig) -> list[int]:
+    """Layouts to try: the smallest power of two that holds the channels, then whole words."""
+    smallest = 1 << (layer.channels - 1).bit_length()
+    return [lanes for lanes in (smallest, config.block) if lanes <= config.block]
+
+
+def _even_parts(size: int, most: int) -> Iterator[int]:
+    """Sizes of at most `most` that cut `size` into as few, nearly equal, parts; largest first."""
+    parts = ceil_div(size, max(1, most))
+    while True:
+        part = ceil_div(size, parts)
+        yield part
+        if part == 1:
+            return
+        parts = ceil_div(size, part - 1)
+
+
+def _some(sizes: Iterable[int]) -> list[int]:
+    """The first of `sizes`."""
+    return [size for size, _ in zip(sizes, range(_CHOICES), strict=False)]
+
+
+class _Search:
+    """One layer's candidates, in order of the cycles they cannot beat."""
+
+    def __init__(
+        self, layer: ConvLayer, config: AcceleratorConfig, given: dict[str, int | None], order: Order | None
+    ):
+        self._layer, self._config = layer, config
+        self._given = {name: value for name, value in given.items() if value is not None}
+        self._orders: tuple[Order, ...] = (order,) if order is not None else ("filters", "windows")
+        self.reason = f"{layer.name}: no mapping found on {config.name}"
+
+    def best(self, pixel_lanes: int) -> Mapping | None:
+        candidates = sorted(self._candidates(pixel_lanes), key=lambda found: found[0])
+        best: tuple[tuple[int, ...], Mapping] | None = None
+        for bound, shape in candidates:
+            if best is not None and bucket(bound) > best[0][0]:
+                break
+            for mapping in self._mappings(shape, pixel_lanes):
+                ranked = rank(mapping)
+                if best is None or ranked < best[0]:
+                    best = ranked, mapping
+        return best[1] if best else None
+
+    def _choice(self, name: str, values: Iterable[int]) -> list[int]:
+        return [self._given[name]] if name in self._given else list(values)
+
+    def _candidates(self, pixel_lanes: int) -> Iterator[tuple[int, dict[str, int]]]:
+        """(cycles that no schedule can beat, parameters but chunk, order and residency)."""
+        layer, config = self._layer, self._config
+        pads = config.scratchpads
+        powers = [1 << k for k in range(pixel_lanes.bit_length()) if 1 << k < 2 * layer.C]
+        wide = [layer.C] if layer.C <= pixel_lanes else []
+        # From the widest down, so that the reason left in the end is that of the narrowest.
+        for q in self._choice("q", sorted({*powers, *wide}, reverse=True)):
+            taps = q * layer.S
+            rows = fold(ceil_div(layer.C, q) * layer.R, layer.R, config.array.rows)
+            passes = ceil_div(ceil_div(layer.C, q) * layer.R, rows)
+            probe = dict(q=q, rows=rows, p=1, e=1, t=1, positions=1)
+            if not self._legal(probe, pixel_lanes):
+                continue
+            most_p = min(pads.filter // taps, pads.psum, layer.filters_per_group)
+            columns = config.array.columns
+            for e in self._choice("e", _even_parts(layer.E, columns)):
+                most_t = min(columns // e, layer.filters_per_group) if e else 1
+                for t in self._choice("t", range(max(1, most_t), 0, -1)):
+                    share = ceil_div(layer.filters_per_group, max(1, t))
+                    for p in self._choice("p", self._filters(share, most_p, t)):
+                        yield from (
+                            (
+                                self._bound(taps, passes, e, t, p),
+                                dict(q=q, rows=rows, p=p, e=e, t=t, positions=positions),
+                            )
+                            for positions in self._choice("positions", self._positions(p, passes))
+                        )
+
+    def _filters(self, share: int, most: int, t: int) -> list[int]:
+        """Sizes of p: even parts of a set's share, and multiples of a word."""
+        even = _some(_even_parts(share, most))
+        block = self._config.block
+        return sorted({*even, *(p for p in range(most, 0, -1) if p * t % block == 0 and p > most // 2)})
+
+    def _positions(self, p: int, passes: int) -> list[int]:
+        most = 4095 if passes == 1 else self._config.global_buffer.depth * self._config.psums_per_word // p
+        return _some(_even_parts(self._layer.F, min(most, self._layer.F)))
+
+    def _bound(self, taps: int, passes: int, e: int, t: int, p: int) -> int:
+        layer = self._layer
+        if min(e, t, p) < 1:
+            return 0  # not legal, which is found later
+        full, rest = divmod(layer.filters_per_group, p * t)
+        filters = full * p + (ceil_div(rest, min(t, ceil_div(rest, p))) if rest else 0)
+        return layer.N * layer.G * ceil_div(layer.E, e) * layer.F * filters * passes * taps
+
+    def _legal(self, probe: dict[str, int], pixel_lanes: int) -> bool:
+        """Whether the least mapping with the given parameters keeps the limits; keeps the reason if not."""
+        values = probe | {"chunk": self._layer.C} | self._given
+        unchecked = object.__new__(Mapping)
+        for name, value in (values | {"pixel_lanes": pixel_lanes, "order": "filters", "whole": True}).items():
+            object.__setattr__(unchecked, name, value)
+        object.__setattr__(unchecked, "layer", self._layer)
+        object.__setattr__(unchecked, "config", self._config)
+        if problem := broken_limit(unchecked):
+            self.reason = problem
+            return False
+        return True
+
+    def _mappings(self, shape: dict[str, int], pixel_lanes: int) -> Iterator[Mapping]:
+        for order in self._orders:
+            for chunk, whole in self._residencies(shape, pixel_lanes):
+                rows = fold(
+                    ceil_div(chunk, shape["q"]) * self._layer.R, self._layer.R, self._config.array.rows
+                )
+                try:
+                    mapping = Mapping(
+                        self._layer, self._config, **(shape | {"rows": rows}), chunk=chunk,
+                        pixel_lanes=pixel_lanes, order=order, whole=whole,
+                    )
+                except MappingError as error:
+                    self.reason = str(error)
+                    continue
+                yield mapping
+                if mapping.buffer.ifmap.slots >= min(2, mapping.needs.contents):
+                    break
+
+    def _residencies(self, shape: dict[str, int], pixel_lanes: int) -> Iterator[tuple[int, bool]]:
+        """(channels of a RUN, all channels in the buffer), from most to least in the buffer."""
+        layer = self._layer
+        if "chunk" in self._given:
+            yield self._given["chunk"], self._given["chunk"] == layer.C
+            yield self._given["chunk"], False
+            return
+        yield layer.C, True
+        if layer.G > 1:
+            yield layer.C, False
+        # Chunks of whole words whose logical rows fill the PE rows.
+        q, rows = shape["q"], self._config.array.rows
+        unit = q
+        while unit % pixel_lanes or unit // q * layer.R % rows:
+            unit += q
+            if unit >= layer.C:
+                unit = max(q, pixel_lanes)
+                break
+        parts, last = 2, layer.C
+        while parts <= ceil_div(layer.C, unit):
+            chunk = ceil_div(ceil_div(layer.C, parts), unit) * unit
+            if chunk < last:
+                yield chunk, False
+            last, parts = chunk, parts * 3 // 2 if parts > 2 else parts + 1
+
+
+def fold(logical: int, R: int, rows: int) -> int:
+    """PE rows in use: all, unless whole sets of R rows need no more passes."""
+    rows = min(rows, logical)
+    unfolded = rows - rows % R
+    if unfolded and ceil_div(logical, unfolded) == ceil_div(logical, rows):
+        return unfolded
+    return rows
