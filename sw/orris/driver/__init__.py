@@ -1,0 +1,7 @@
+"""The driver: one for all transports."""
+
+from .device import Device, LayerResult
+from .errors import DeviceError
+from .transport import Transport
+
+__all__ = ["Device", "DeviceError", "LayerResult", "Transport"]
