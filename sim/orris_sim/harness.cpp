@@ -72,9 +72,18 @@ struct Machine {
         seen = payload;
     }
 
-    void edge() {
+    // Inputs settle in the low half of the clock, so that a cycle takes two evaluations.
+    void settle() {
         top->clk = 0;
         top->eval();
+    }
+
+    void edge() {
+        settle();
+        rise();
+    }
+
+    void rise() {
 #if VM_TRACE
         if (trace) trace->dump(cycles * 10 + 5);
 #endif
@@ -107,7 +116,7 @@ struct Machine {
         top->m_axi_awready = !aw_pause && writes.size() < 64;
         const double after_read = credit - (may_read ? kWord : 0);
         top->m_axi_wready = !w_pause && !writes.empty() && after_read >= kWord;
-        top->eval();
+        settle();
 
         // What happens at its end.
         const bool ar = top->m_axi_arvalid && top->m_axi_arready, aw = top->m_axi_awvalid && top->m_axi_awready;
@@ -159,7 +168,7 @@ struct Machine {
             aw_pause = pause();
             w_pause = pause();
         }
-        edge();
+        rise();
     }
 
     bool r_pause = false, b_pause = false, ar_pause = false, aw_pause = false, w_pause = false;

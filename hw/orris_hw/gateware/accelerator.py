@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -47,9 +47,9 @@ class Accelerator(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        core_reset = Signal(init=1)
+        core_reset = Signal(init=1)  # a register, so that the pin's load is one flip-flop
         m.domains.core = domain = ClockDomain()
-        m.d.comb += [domain.clk.eq(ClockSignal()), domain.rst.eq(ResetSignal() | core_reset)]
+        m.d.comb += [domain.clk.eq(ClockSignal()), domain.rst.eq(core_reset)]
         m.submodules.registers = registers = Registers(constants(self.config))
         core = Core(self.config)
         m.submodules.core = DomainRenamer("core")(core)
