@@ -344,7 +344,6 @@ class CommandModel:
         check(f["ofmap_lane"] < block, "ofmap_lane")
         lanes = self.buffer.view(self.dtype).reshape(-1, block)
         for s in range(f["sets"]):
-            words = set()
             for m in range(f["p"]):
                 offset, lane = divmod(f["ofmap_lane"] + s * f["p"] + m, block)
                 at = f["ofmap_base"] + offset * f["ofmap_block_stride"]
@@ -352,5 +351,4 @@ class CommandModel:
                 for row in address:
                     self._pool(int(row[0]), len(row))
                 lanes[address, lane] = values[s, :, :, m]
-                words.add(offset)
-            self.counts["glb_ofmap_write"] += len(words) * f["e"] * f["positions"]
+            self.counts["glb_ofmap_write"] += f["p"] * f["e"] * f["positions"]

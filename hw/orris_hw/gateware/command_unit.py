@@ -177,6 +177,7 @@ class CommandUnit(wiring.Component):
                     with m.Case(BARRIER.opcode):
                         m.d.comb += done.eq(empty & self.units_idle)
                     with m.Case(END.opcode):
+                        m.d.comb += self.decoded.eq(1)
                         m.next = "FINISH"
                     with m.Default():
                         fail(ErrorCode.BAD_OPCODE)

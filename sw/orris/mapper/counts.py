@@ -1,11 +1,12 @@
 """Words and operations of a mapping at every level of the hierarchy, by closed formulas.
 
-With w over windows (e rows, f columns each), u over filter runs (t sets of p), c over chunks, L(c) the logical
-rows of a chunk, K = sum of passes over c, T = q S, and x(f) = (f - 1) min(V, S) + S ifmap columns sent::
+With w over windows (e rows, f columns each), u over filter runs (t sets of p), c over chunks, L(c) the
+logical rows of a chunk, K = sum of passes over c, T = q S, and x(f) = (f - 1) min(V, S) + S ifmap columns
+sent::
 
-    MACs                  sum_w e f       x sum_u t p  x T x sum_c L     (taps on padding and empty lanes count)
+    MACs                  sum_w e f       x sum_u t p  x T x sum_c L     taps on padding, empty lanes too
     ifmap to PEs          sum_w e q x(f)  x sum_u t    x sum_c L
-    ifmap scratchpads     sum_w e f       x sum_u t    x T x sum_c L     read: each value once per tap it serves
+    ifmap scratchpads     sum_w e f       x sum_u t    x T x sum_c L     a value is read once per tap
     filters to PEs        sum_w e         x sum_u t p  x T x sum_c L
     psums between PEs     sum_w e f       x sum_u t p  x sum_c L
     psums, buffer         sum_w e f       x sum_u t p  x (K - 1)         each way
@@ -43,16 +44,13 @@ def _kept(span: Span, stride: int, taps: int) -> int:
     return sum(at % stride < taps for at in range(span.pad, span.pad + span.stored))
 
 
-def pass_blocks(mapping: Mapping, run: FilterRun) -> int:
-    """Channel blocks read, summed over the passes behind one ofmap tile."""
-    total = 0
-    for chunk in mapping.chunks:
-        lane = (run.group * mapping.layer.C + chunk.first) % mapping.pixel_lanes
-        for _, first, last in chunk.pass_groups():
-            low = (lane + first * mapping.group_lanes) // mapping.pixel_lanes
-            high = (lane + last * mapping.group_lanes + mapping.q - 1) // mapping.pixel_lanes
-            total += high - low + 1
-    return total
+def pass_blocks(mapping: Mapping) -> int:
+    """Channel blocks read, summed over all passes of a window."""
+    return sum(
+        runs * passes * blocks
+        for lane, runs in mapping.group_lanes_used.items()
+        for (_, blocks), passes in mapping.pass_kinds(lane).items()
+    )
 
 
 def ifmap_load_words(mapping: Mapping) -> int:
@@ -85,13 +83,6 @@ def parameter_words(mapping: Mapping) -> int:
     return 2 * entries * len(mapping.windows)
 
 
-def _set_words(mapping: Mapping, tile_first: int, run: FilterRun) -> int:
-    """Ofmap words written for one position."""
-    lane, block = run.first - tile_first, mapping.block
-    starts = range(lane, lane + run.sets * run.p, run.p)
-    return sum((start + run.p - 1) // block - start // block + 1 for start in starts)
-
-
 def expected_counts(mapping: Mapping, commands: int = 0) -> dict[str, int]:
     """The performance counters that follow from the mapping alone, by the names of the register map.
 
@@ -119,13 +110,11 @@ def expected_counts(mapping: Mapping, commands: int = 0) -> dict[str, int]:
         "net_ifmap_values": sent * sets * logical,
         "net_filter_values": rows * filters * taps * logical,
         "net_psum_values": area * filters * logical,
-        "glb_ifmap_read": sum(read_words(mapping, w) for w in windows)
-        * sum(pass_blocks(mapping, run) for run in runs),
+        "glb_ifmap_read": sum(read_words(mapping, w) for w in windows) * pass_blocks(mapping),
         "glb_filter_read": sweep * len(windows),
         "glb_psum_read": area * filters * (mapping.passes - 1),
         "glb_psum_write": area * filters * (mapping.passes - 1),
-        "glb_ofmap_write": area
-        * sum(_set_words(mapping, tile[0].first, run) for tile in mapping.store_tiles for run in tile),
+        "glb_ofmap_write": area * filters,
         "glb_ofmap_read": stored,
         "glb_load_write": loaded,
         "dram_read_words": loaded + parameter_words(mapping) + COMMAND_WORDS * commands,
