@@ -36,7 +36,8 @@ class CommandModel:
         self.random = random.Random(seed)
         rng = np.random.default_rng(seed)
         self.buffer = rng.integers(-(1 << 62), 1 << 62, config.glb_words, dtype=np.int64)
-        self.parameters = rng.integers(-(1 << 62), 1 << 62, 2 * config.post_processing.channels, dtype=np.int64)
+        entries = config.post_processing.channels
+        self.parameters = rng.integers(-(1 << 62), 1 << 62, 2 * entries, dtype=np.int64)
         self.tokens = [0] * 16
         self.counts: Counter[str] = Counter()
         self.psum_words: set[int] = set()
@@ -136,6 +137,11 @@ class CommandModel:
         self.pool_words.update(touched)
         return touched
 
+    def _memory(self, address: int, words: int, window: tuple[int, int], verb: str) -> np.ndarray:
+        end = address + words * WORD
+        check(address % 8 == 0 and window[0] <= address and end <= window[1], f"{verb} {address}")
+        return self.memory[address:end].view("<i8")
+
     def _load(self, f) -> Generator[str, None, None]:
         words, parameters = f["row_words"], f["parameters"]
         check(words and f["rows"] and f["planes"], "an empty LOAD")
@@ -146,9 +152,7 @@ class CommandModel:
             if f["each"]:
                 yield from self._take(f["wait"])
             for address, to in self._rows(f, plane):
-                low, high = self.read_window
-                check(address % 8 == 0 and low <= address and address + words * WORD <= high, f"reads {address}")
-                data = self.memory[address : address + words * WORD].view("<i8")
+                data = self._memory(address, words, self.read_window, "reads")
                 if parameters:
                     check(to + words <= len(self.parameters), f"parameter word {to + words - 1}")
                     self.parameters[to : to + words] = data
@@ -169,10 +173,9 @@ class CommandModel:
         yield from self._take(f["wait"])
         for plane in range(f["planes"]):
             for address, source in self._rows(f, plane):
-                low, high = self.write_window
-                check(address % 8 == 0 and low <= address and address + words * WORD <= high, f"writes {address}")
                 self._pool(source, words)
-                self.memory[address : address + words * WORD].view("<i8")[:] = self.buffer[source : source + words]
+                target = self._memory(address, words, self.write_window, "writes")
+                target[:] = self.buffer[source : source + words]
                 self.counts["glb_ofmap_read"] += words
                 self.counts["dram_write_words"] += words
             yield "moved"
@@ -185,7 +188,8 @@ class CommandModel:
         check(1 <= f["passes"] and 1 <= f["rows"] <= config.array.rows, "rows")
         check(1 <= f["last_rows"] <= config.array.rows and f["e"] >= 1 and f["sets"] >= 1, "rows, e, sets")
         check(f["e"] * f["sets"] <= config.array.columns, "e sets exceeds the columns")
-        check(f["p"] <= pads.psum and f["taps"] <= pads.ifmap and f["p"] * f["taps"] <= pads.filter, "scratchpads")
+        check(f["p"] <= pads.psum and f["taps"] <= pads.ifmap, "psum, ifmap scratchpad")
+        check(f["p"] * f["taps"] <= pads.filter, "filter scratchpad")
         check(pixels == 1 or f["taps"] + (pixels - 1) * f["q"] <= pads.ifmap, "room for a word's pixels")
         check(f["sets"] * f["p"] <= config.post_processing.channels, "channels")
         check(f["filter_words"] == -(-f["p"] * f["taps"] // config.block), "filter_words")
@@ -241,7 +245,7 @@ class CommandModel:
 
     def _run(self, f) -> Generator[str, None, None]:
         self._check_run(f)
-        config, e, sets, positions, p = self.config, f["e"], f["sets"], f["positions"], f["p"]
+        e, sets, positions, p = f["e"], f["sets"], f["positions"], f["p"]
         columns = self._columns(f)
         check(len(columns) * f["q"] >= (positions - 1) * f["step"] + f["taps"], "full_width")
         starts = np.arange(positions)[:, None] * f["step"] + np.arange(f["taps"])

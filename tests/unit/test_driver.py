@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from command_model import CommandModel, ProgramError
 
+from command_model import CommandModel, ProgramError
 from orris.compiler import compile_layer
 from orris.driver import Device, DeviceError
 from orris.golden import TensorError, conv2d, random_layer_data

@@ -66,4 +66,4 @@ def test_limits_are_named(changes, given, message):
 def test_buffer_limit_is_named():
     config = ORRIS.derive({"global_buffer": {"banks": 14, "depth": 16}})
     with pytest.raises(MappingError, match="^small: the global buffer of 224 words is too small for "):
-        map_layer(small(C=64, M=64, H=100, W=3000), config, e=14, t=1)
+        map_layer(small(C=64, M=64, H=30, W=30), config, e=14, t=1, p=8)

@@ -4,4 +4,4 @@ from orris_hw.errors import OrrisError
 
 
 class CompileError(OrrisError, ValueError):
-    """A layer, mapping and configuration that do not belong together, or a program that memory cannot hold."""
+    """Layer, mapping and configuration do not belong together, or memory cannot hold the program."""

@@ -7,13 +7,13 @@ tokens that room is::
     LOAD filters --FILTER_FULL-->  RUN --FILTER_FREE-->  LOAD filters, slot by slot
     RUN          --OFMAP_FULL-->   STORE --OFMAP_FREE--> the RUN that takes the area next
 
-Where post-processing does not hold all parameters, they come with each ofmap tile: OFMAP_FREE goes to the LOAD
-of its parameters, and that gives the RUN its OFMAP_READY.
+Where post-processing does not hold all parameters, they come with each ofmap tile: OFMAP_FREE goes to the
+LOAD of its parameters, and that gives the RUN its OFMAP_READY.
 
-The order of commands is the order of data, but for two things. A RUN is ahead of the LOAD of its filters, which
-fills the ring while the RUN empties it. And the next ifmap tile is loaded between the filters of the present
-one, in pieces, so that neither keeps the other waiting. Every command then waits only for earlier ones, or
-(a RUN) for LOADs right behind it: no program can stop.
+The order of commands is the order of data, but for two things. A RUN is ahead of the LOAD of its filters,
+which fills the ring while the RUN empties it. And the next ifmap tile is loaded between the filters of the
+present one, in pieces, so that neither keeps the other waiting. Every command
+then waits only for earlier ones, or (a RUN) for LOADs right behind it: no program can stop.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from ..golden import ROUNDINGS, Requant
 from ..mapper import Mapping, RunItem
 from .constants import FilterStream, slot_words
 from .layout import WORD_BYTES, ActivationLayout
-from .residency import FilterUse, IfmapLoad, filter_uses, ifmap_loads
+from .residency import FilterUse, filter_uses, ifmap_loads
 
 IFMAP_FULL, IFMAP_FREE, FILTER_FULL, FILTER_FREE, OFMAP_FULL, OFMAP_FREE, OFMAP_READY = range(1, 8)
 
@@ -165,7 +165,7 @@ class _Program:
         use, chunk = self._filter_uses[index], item.chunk
         if not use.load:
             return
-        cuts = {k for at, k in pieces if at == index} | {chunk.passes, chunk.passes - 1} - {0}
+        cuts = {k for at, k in pieces if at == index} | {chunk.passes, chunk.passes - 1}
         first = 0
         for end in sorted(cuts - {0}):
             if end == chunk.passes - 1 and chunk.last_rows == chunk.rows and (index, end) not in pieces:

@@ -62,7 +62,8 @@ class Device:
         """Put program, constants and ifmap into memory."""
         if compiled.config.content_hash() != self.config.content_hash():
             raise DeviceError(
-                f"{compiled.layer.name} is compiled for {compiled.config.name}, the device is {self.config.name}"
+                f"{compiled.layer.name} is compiled for {compiled.config.name}, "
+                f"the device is {self.config.name}"
             )
         content = compiled.pack_ifmap(ifmap)  # checked before anything is written
         for address, segment in compiled.segments:

@@ -65,7 +65,8 @@ def plan_buffer(config: AcceleratorConfig, needs: Needs) -> BufferPlan | None:
     ifmap_choices = sorted({min(needs.contents, n) for n in (RING_LIMIT, 2, 1)}, reverse=True)
     ofmap_limit = config.post_processing.channels // needs.parameters if needs.parameters else 2
     ofmap_choices = sorted({min(needs.ofmap_tiles, ofmap_limit, n) for n in (2, 1)}, reverse=True)
-    for least in sorted({max(needs.filter_slots, min(2, needs.filter_total)), needs.filter_slots}, reverse=True):
+    double = max(needs.filter_slots, min(2, needs.filter_total))
+    for least in sorted({double, needs.filter_slots}, reverse=True):
         for ifmap_slots in ifmap_choices:
             for ofmap_slots in ofmap_choices:
                 plans = [

@@ -2,8 +2,9 @@
 
 A pass takes as long as the busiest of: a PE's multiply-accumulates (p q S f), the two Y-buses with their
 set-up, the X-buses, the psum ports, and in the last pass the lanes of post-processing. Passes follow each
-other without a gap. Memory moves a word per cycle behind all this, except where there is only one ifmap area:
-then compute waits for each load.
+other without a gap if the first window of the next one, and its set-up, come over the Y-bus while the last
+window is in use, and those before it for which the ifmap scratchpad has room. Memory moves a word per cycle
+behind all this, except where there is only one ifmap area: then compute waits for each load.
 """
 
 from collections import Counter
@@ -12,22 +13,11 @@ from math import ceil, log
 from .counts import expected_counts, ifmap_load_words, sent_columns
 from .limits import chunk_lanes
 from .mapping import Mapping
-from .tiling import Chunk, FilterRun, Window, ceil_div
+from .tiling import FilterRun, Window, ceil_div
 
 MEMORY_LATENCY = 100
 _ROW_FIELDS = 6  # beats that set up a row of the ifmap network, beside one for each filter set
 _PASS_FIELDS = 7  # beats that describe a pass to the PEs
-
-
-def _pass_kinds(mapping: Mapping, chunk: Chunk, lane: int) -> Counter[tuple[int, int]]:
-    """(PE rows, chunks of channels) of the passes, and how often each occurs."""
-    lanes, per_block = mapping.pixel_lanes, mapping.pixel_lanes // chunk_lanes(mapping)
-    kinds: Counter[tuple[int, int]] = Counter()
-    for rows, first, last in chunk.pass_groups():
-        low = (lane + first * mapping.group_lanes) // lanes
-        high = (lane + last * mapping.group_lanes + mapping.q - 1) // lanes
-        kinds[rows, (high - low + 1) * per_block] += 1
-    return kinds
 
 
 def run_cycles(mapping: Mapping, window: Window, run: FilterRun) -> int:
@@ -43,13 +33,17 @@ def run_cycles(mapping: Mapping, window: Window, run: FilterRun) -> int:
     ifmap_x = mapping.q * ceil_div(window.rows.full, mapping.stride) * sent
     filter_x = run.sets * run.p * mapping.taps
     word_beats = max(1, 64 // config.networks.filter_bits)
+    per_block = mapping.pixel_lanes // chunk_lanes(mapping)
+    taps = mapping.taps
+    ahead = run.p * taps * (1 + (config.scratchpads.ifmap - taps) // mapping.step)
     cycles = 0
-    for chunk in mapping.chunks:
-        lane = (run.group * layer.C + chunk.first) % mapping.pixel_lanes
-        for (rows, beats), count in _pass_kinds(mapping, chunk, lane).items():
-            ifmap_y = sent_rows * sent * beats + rows * (_ROW_FIELDS + run.sets)
-            filter_y = run.sets * mapping.filter_words(run) * rows * word_beats + _PASS_FIELDS
-            cycles += count * max(compute, psums, ifmap_x, filter_x, ifmap_y, filter_y)
+    for (rows, blocks), count in mapping.pass_kinds(run.group * layer.C % mapping.pixel_lanes).items():
+        set_up, column = rows * (_ROW_FIELDS + run.sets), sent_rows * blocks * per_block
+        ifmap_y = set_up + column * sent
+        filter_y = run.sets * mapping.filter_words(run) * rows * word_beats + _PASS_FIELDS
+        busiest = max(compute, psums, ifmap_x, filter_x, ifmap_y, filter_y)
+        gap = max(0, set_up + column * layer.S - ahead) if busiest == compute else 0
+        cycles += count * (busiest + gap)
     lanes = ceil_div(columns, config.post_processing.lanes) * run.p * f
     return cycles + max(0, lanes - max(compute, psums))
 
@@ -71,17 +65,21 @@ def compute_cycles(mapping: Mapping) -> int:
 def cycles(mapping: Mapping) -> int:
     """Expected cycles of the layer."""
     counts = expected_counts(mapping)
+    return _cycles(mapping, counts["dram_read_words"] + counts["dram_write_words"])
+
+
+def _cycles(mapping: Mapping, memory_words: int) -> int:
     compute = compute_cycles(mapping)
     loads = ifmap_load_words(mapping)
-    contents = len(mapping.windows) * max(1, sum(map(len, mapping.range_sequences)) if not mapping.whole else 1)
+    ranges = 1 if mapping.whole else sum(map(len, mapping.range_sequences))
+    contents = len(mapping.windows) * ranges
     first = ceil(loads / contents) + MEMORY_LATENCY
     start = first + mapping.needs.filters + MEMORY_LATENCY
     end = mapping.needs.ofmap_blocks * mapping.needs.ofmap_plane + MEMORY_LATENCY
     waiting = 0
     if mapping.buffer.ifmap.slots == 1 and not mapping.ifmap_stays:
         waiting = loads + contents * MEMORY_LATENCY - first
-    memory = counts["dram_read_words"] + counts["dram_write_words"]
-    return start + max(compute + waiting, memory) + end
+    return start + max(compute + waiting, memory_words) + end
 
 
 def utilisation(mapping: Mapping) -> float:
@@ -91,14 +89,11 @@ def utilisation(mapping: Mapping) -> float:
 
 def rank(mapping: Mapping) -> tuple[int, int, int, int]:
     """Smaller is better: cycles (half a percent is no difference), memory words, buffer words, cycles."""
-    counts, total = expected_counts(mapping), cycles(mapping)
+    counts = expected_counts(mapping)
+    memory = counts["dram_read_words"] + counts["dram_write_words"]
     buffer = sum(value for name, value in counts.items() if name.startswith("glb"))
-    return (
-        bucket(total),
-        counts["dram_read_words"] + counts["dram_write_words"],
-        buffer,
-        total,
-    )
+    total = _cycles(mapping, memory)
+    return bucket(total), memory, buffer, total
 
 
 def bucket(total: int) -> int:

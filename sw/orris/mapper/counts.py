@@ -22,7 +22,7 @@ Memory: ifmap words of a window for every time it is loaded; filters once if the
 from orris_hw.commands import COMMAND_WORDS
 
 from .mapping import Mapping
-from .tiling import FilterRun, Span, Window, ceil_div
+from .tiling import Span, Window, ceil_div
 
 
 def sent_columns(mapping: Mapping, positions: int) -> int:

@@ -116,16 +116,6 @@ def _ifmap_network(mapping: Mapping) -> Iterator[str]:
     if lanes < mapping.q and mapping.q % lanes:
         yield f"q = {mapping.q}: must be a multiple of the {lanes} values of the ifmap network"
     per_block = mapping.pixel_lanes // chunk_lanes(mapping)
-    for run in mapping.filter_runs:
-        for chunk in mapping.chunks:
-            lane = (run.group * layer.C + chunk.first) % mapping.pixel_lanes
-            for _, first, last in chunk.pass_groups():
-                low = (lane + first * mapping.group_lanes) // mapping.pixel_lanes
-                high = (lane + last * mapping.group_lanes + mapping.q - 1) // mapping.pixel_lanes
-                if (high - low + 1) * per_block > CHUNKS:
-                    yield (
-                        f"a pass of {(high - low + 1) * per_block} chunks of channels exceeds the limit "
-                        f"of {CHUNKS}"
-                    )
-        if layer.G == 1:
-            break
+    most = max(blocks for lane in mapping.group_lanes_used for _, blocks in mapping.pass_kinds(lane))
+    if most * per_block > CHUNKS:
+        yield f"a pass of {most * per_block} chunks of channels exceeds the limit of {CHUNKS}"

@@ -1,5 +1,6 @@
 """A mapping: how one layer is laid over an accelerator."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,18 @@ from ..layers import ConvLayer
 from .buffer import BufferPlan, Needs, plan_buffer
 from .errors import MappingError
 from .limits import broken_limit
-from .tiling import Chunk, FilterRun, Window, ceil_div, chunks, filter_runs, store_tiles, tile_stride, windows
+from .tiling import (
+    Chunk,
+    FilterRun,
+    Window,
+    ceil_div,
+    chunks,
+    filter_runs,
+    pass_kinds,
+    store_tiles,
+    tile_stride,
+    windows,
+)
 
 Order = Literal["filters", "windows"]
 
@@ -151,6 +163,19 @@ class Mapping:
         """Psums wait in the global buffer between passes."""
         return self.passes > 1
 
+    @cached_property
+    def group_lanes_used(self) -> Counter[int]:
+        """Lanes that conv groups begin with, and in how many RUNs of a window."""
+        return Counter(run.group * self.layer.C % self.pixel_lanes for run in self.filter_runs)
+
+    def pass_kinds(self, lane: int) -> Counter[tuple[int, int]]:
+        """(PE rows, channel blocks) of all passes behind an ofmap tile of a group that begins in `lane`."""
+        kinds: Counter[tuple[int, int]] = Counter()
+        for chunk in self.chunks:
+            begins = (lane + chunk.first) % self.pixel_lanes
+            kinds += pass_kinds(chunk, begins, self.group_lanes, self.pixel_lanes)
+        return kinds
+
     def block_range(self, run: FilterRun, chunk: Chunk) -> tuple[int, int]:
         """First and end of the ifmap channel blocks in the buffer while this RUN computes."""
         if self.whole:
@@ -216,24 +241,24 @@ class Mapping:
     @cached_property
     def needs(self) -> Needs:
         run = max(self.filter_runs, key=lambda run: run.sets * self.filter_words(run))
-        spans = [max(self.windows, key=lambda window: key(window)) for key in (
-            lambda w: w.plane_words, lambda w: w.rows.count, lambda w: w.columns.count,
-        )]
+        plane = max(window.plane_words for window in self.windows)
+        e = max(window.rows.count for window in self.windows)
+        positions = max(window.columns.count for window in self.windows)
         blocks = max(end - first for first, end in self.distinct_ranges)
         rows = max(chunk.rows if chunk.passes > 1 else chunk.last_rows for chunk in self.chunks)
         tiles = [(tile[0].first, max(run.end for run in tile)) for tile in self.store_tiles]
         all_stay = max(end for _, end in tiles) <= self.config.post_processing.channels
-        psums = max(run.p for run in self.filter_runs) * spans[2].columns.count
+        psums = max(run.p for run in self.filter_runs) * positions
         return Needs(
-            columns=max(run.sets for run in self.filter_runs) * spans[1].rows.count,
+            columns=max(run.sets for run in self.filter_runs) * e,
             psums=ceil_div(psums, self.config.psums_per_word) if self.accumulates else 0,
-            ifmap=blocks * spans[0].plane_words,
+            ifmap=blocks * plane,
             contents=len(self.windows) * len(self.distinct_ranges),
             filters=run.sets * self.filter_words(run) * rows,
             filter_slots=max(self.slots_per_tile) if self.order == "windows" else 1,
             filter_total=sum(self.slots_per_tile),
             ofmap_blocks=max(ceil_div(end - first, self.block) for first, end in tiles),
-            ofmap_plane=spans[1].rows.count * spans[2].columns.count,
+            ofmap_plane=e * positions,
             ofmap_tiles=len(self.windows) * len(tiles),
             parameters=0 if all_stay else max(end - first for first, end in tiles),
         )

@@ -9,7 +9,7 @@ from .cost import bucket, rank
 from .errors import MappingError
 from .limits import broken_limit
 from .mapping import Mapping, Order
-from .tiling import ceil_div
+from .tiling import ceil_div, tile_stride
 
 _CHOICES = 6  # sizes of a kind that are tried, from the largest down
 
@@ -114,13 +114,9 @@ class _Search:
                 for t in self._choice("t", range(max(1, most_t), 0, -1)):
                     share = ceil_div(layer.filters_per_group, max(1, t))
                     for p in self._choice("p", self._filters(share, most_p, t)):
-                        yield from (
-                            (
-                                self._bound(taps, passes, e, t, p),
-                                dict(q=q, rows=rows, p=p, e=e, t=t, positions=positions),
-                            )
-                            for positions in self._choice("positions", self._positions(p, passes))
-                        )
+                        bound = self._bound(taps, passes, e, t, p)
+                        for positions in self._choice("positions", self._positions(p, passes)):
+                            yield bound, dict(q=q, rows=rows, p=p, e=e, t=t, positions=positions)
 
     def _filters(self, share: int, most: int, t: int) -> list[int]:
         """Sizes of p: even parts of a set's share, and multiples of a word."""
@@ -133,12 +129,19 @@ class _Search:
         return _some(_even_parts(self._layer.F, min(most, self._layer.F)))
 
     def _bound(self, taps: int, passes: int, e: int, t: int, p: int) -> int:
-        layer = self._layer
+        """Cycles of the multiply-accumulates, or of every channel once over the ifmap network."""
+        layer, networks = self._layer, self._config.networks
         if min(e, t, p) < 1:
             return 0  # not legal, which is found later
-        full, rest = divmod(layer.filters_per_group, p * t)
-        filters = full * p + (ceil_div(rest, min(t, ceil_div(rest, p))) if rest else 0)
-        return layer.N * layer.G * ceil_div(layer.E, e) * layer.F * filters * passes * taps
+        runs, rest = divmod(layer.filters_per_group, p * t)
+        filters = runs * p + (ceil_div(rest, min(t, ceil_div(rest, p))) if rest else 0)
+        compute = ceil_div(layer.E, e) * filters * passes * taps
+        tiles, last = divmod(layer.E, e)
+        stride = min(tile_stride(layer), layer.R)
+        rows = layer.E * stride + (tiles + min(1, last)) * (layer.R - stride)
+        chunks = max(1, layer.C * self._config.data_width // networks.ifmap_bits)
+        beats = rows * min(layer.V, layer.S) * chunks * (runs + min(1, rest))
+        return layer.N * layer.G * layer.F * max(compute, beats)
 
     def _legal(self, probe: dict[str, int], pixel_lanes: int) -> bool:
         """Whether the least mapping with the given parameters keeps the limits; keeps the reason if not."""

@@ -3,9 +3,9 @@
 A RUN is one of each. Ragged last pieces are smaller, never padded: all pieces together cover the layer once.
 """
 
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from ..layers import ConvLayer
 
@@ -179,12 +179,19 @@ class Chunk:
     def last_rows(self) -> int:
         return self.logical_rows - (self.passes - 1) * self.rows
 
-    def pass_groups(self) -> Iterator[tuple[int, int, int]]:
-        """(PE rows, first channel group, last channel group) of every pass."""
-        for k in range(self.passes):
-            rows = self.last_rows if k == self.passes - 1 else self.rows
-            top = k * self.rows
-            yield rows, top // self.R, (top + rows - 1) // self.R
+
+@lru_cache(maxsize=4096)
+def pass_kinds(chunk: Chunk, lane: int, group_lanes: int, pixel_lanes: int) -> Counter[tuple[int, int]]:
+    """(PE rows, channel blocks) of the passes, and how often each occurs, when the chunk begins in `lane`."""
+    kinds: Counter[tuple[int, int]] = Counter()
+    for k in range(chunk.passes):
+        rows = chunk.last_rows if k == chunk.passes - 1 else chunk.rows
+        top = k * chunk.rows
+        first, last = top // chunk.R, (top + rows - 1) // chunk.R
+        low = (lane + first * group_lanes) // pixel_lanes
+        high = (lane + last * group_lanes + chunk.q - 1) // pixel_lanes
+        kinds[rows, high - low + 1] += 1
+    return kinds
 
 
 def chunks(layer: ConvLayer, size: int, q: int, rows: int) -> list[Chunk]:
