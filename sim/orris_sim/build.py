@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from . import isolation
 from .errors import SimulationError
 from .toolchain import MAKE_SETTINGS, compiler, verilator_environment, verilator_root, versions
 
@@ -17,7 +18,7 @@ TOP = "orris"
 
 VERILATOR_FLAGS = (
     "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--inline-mult", "1", "--no-timing",
-    "-Wno-fatal", "-Wno-lint", "--top-module", TOP, "--prefix", "Vorris",
+    *isolation.FLAGS, "-Wno-fatal", "-Wno-lint", "--top-module", TOP, "--prefix", "Vorris",
 )  # fmt: skip
 TRACE_FLAGS = ("--trace-vcd",)
 
@@ -42,7 +43,9 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "orris"
 
 
-def build(verilog: str, *, trace: bool = False, jobs: int | None = None, progress: Progress | None = None) -> Path:
+def build(
+    verilog: str, *, trace: bool = False, jobs: int | None = None, progress: Progress | None = None
+) -> Path:
     """The simulator library of a Verilog text whose top module is `orris`; built if it is not there yet.
 
     Safe to call from several processes: one builds, the others wait and use its result.
@@ -64,7 +67,8 @@ def build(verilog: str, *, trace: bool = False, jobs: int | None = None, progres
     """
     tell = progress or (lambda text: None)
     flags = (*VERILATOR_FLAGS, *(TRACE_FLAGS if trace else ()))
-    identity = "\0".join([verilog, HARNESS.read_text(), _MAKEFILE, *flags, *OPTIMISE, versions()])
+    control = isolation.isolation(verilog, TOP)
+    identity = "\0".join([verilog, control, HARNESS.read_text(), _MAKEFILE, *flags, *OPTIMISE, versions()])
     place = cache_directory() / "simulators" / hashlib.sha256(identity.encode()).hexdigest()[:24]
     library = place / "libsim.so"
     if library.exists():
@@ -78,12 +82,15 @@ def build(verilog: str, *, trace: bool = False, jobs: int | None = None, progres
         try:
             tell("translating the Verilog to C++")
             (work / "top.v").write_text(verilog)
+            (work / "isolation.vlt").write_text(control)
             (work / "Makefile").write_text(_MAKEFILE)
             shutil.copy(HARNESS, work / "harness.cpp")
-            _run([str(verilator_root() / "bin" / "verilator"), *flags, "-Mdir", ".", "top.v"], work, "Verilator")
+            verilator = str(verilator_root() / "bin" / "verilator")
+            _run([verilator, *flags, "-Mdir", ".", "isolation.vlt", "top.v"], work, "Verilator")
             tell("compiling the C++")
             make = ["make", "-s", f"-j{jobs or os.cpu_count() or 1}", "libsim.so", *MAKE_SETTINGS, *OPTIMISE]
-            _run([*make, f"CXX={compiler()}", f"LINK={compiler()}", "USER_CPPFLAGS=-fPIC"], work, "the C++ compiler")
+            make += [f"CXX={compiler()}", f"LINK={compiler()}", "USER_CPPFLAGS=-fPIC"]
+            _run(make, work, "the C++ compiler")
             result = work / "result"
             result.mkdir()
             (work / "libsim.so").rename(result / "libsim.so")
