@@ -33,10 +33,11 @@ class BankWrite(wiring.Signature):
 class GlbBank(wiring.Component):
     """RAM of `depth` words that serves one of its readers and one of its writers each cycle.
 
-    Equation: the lowest index that asks is granted. A read that is granted in the same cycle as a
-    write of the same word returns the old word; one granted later returns the new one.
-    Latency: grants are combinational, data comes `READ_LATENCY` cycles later. Throughput: one read and
-    one write per cycle. Meant for block RAM with byte write enables.
+    Equation: of the ports with `en`, the lowest index is served and the others are refused, without an
+    answer: whoever drives them knows the same rule. A read served in the same cycle as a write of the
+    same word returns the old word; one served later returns the new one.
+    Latency: `READ_LATENCY` cycles. Throughput: one read and one write per cycle. Meant for block RAM
+    with byte write enables.
 
     Parameters
     ----------
@@ -49,9 +50,6 @@ class GlbBank(wiring.Component):
     -------
     read : In(BankRead(depth)).array(readers)
     write : In(BankWrite(depth)).array(writers)
-    read_grant : Out(readers)
-        Bit k: reader k is served in this cycle.
-    write_grant : Out(writers)
     data : Out(64)
     owner : Out(readers)
         Bit k: `data` is the word reader k asked for, `READ_LATENCY` cycles ago.
@@ -63,8 +61,6 @@ class GlbBank(wiring.Component):
         super().__init__({
             "read": In(BankRead(depth)).array(readers),
             "write": In(BankWrite(depth)).array(writers),
-            "read_grant": Out(readers),
-            "write_grant": Out(writers),
             "data": Out(WORD_BITS),
             "owner": Out(readers),
         })
@@ -75,21 +71,22 @@ class GlbBank(wiring.Component):
         read = ram.read_port()
         write = ram.write_port(granularity=8)
 
-        offset, mask = Signal.like(read.addr), Signal(WORD_BYTES)
+        served, offset = Signal.like(self.owner), Signal.like(read.addr)
         for k, port in reversed(list(enumerate(self.read))):
             with m.If(port.en):
-                m.d.comb += [self.read_grant.eq(1 << k), offset.eq(port.offset)]
+                m.d.comb += [served.eq(1 << k), offset.eq(port.offset)]
         owners = [Signal.like(self.owner, name=f"owner_{stage}") for stage in range(READ_LATENCY - 1)]
         m.d.sync += [
             read.addr.eq(offset),
-            Cat(*owners, self.owner).eq(Cat(self.read_grant, *owners)),
+            Cat(*owners, self.owner).eq(Cat(served, *owners)),
             self.data.eq(read.data),
         ]
         m.d.comb += read.en.eq(owners[0].any())
 
-        for k, port in reversed(list(enumerate(self.write))):
+        mask = Signal(WORD_BYTES)
+        for port in reversed(list(self.write)):
             with m.If(port.en):
-                m.d.comb += [self.write_grant.eq(1 << k), mask.eq(port.mask)]
+                m.d.comb += mask.eq(port.mask)
                 m.d.sync += [write.addr.eq(port.offset), write.data.eq(port.data)]
         m.d.sync += write.en.eq(mask)
         return m

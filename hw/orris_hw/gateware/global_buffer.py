@@ -2,12 +2,12 @@
 
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, NamedTuple
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
+from amaranth.utils import bits_for, exact_log2
 
 from ..config import AcceleratorConfig
 from ..emission.once import Once
@@ -41,6 +41,15 @@ class GlbRead(wiring.Signature):
         super().__init__({
             "req": Out(stream.Signature(ADDR_WIDTH)), "resp": In(stream.Signature(WORD_BITS)),
         })
+
+
+class _Head(NamedTuple):
+    """The command a client presents to the banks."""
+
+    asks: Value  # there is one, for a bank that exists
+    addr: Value
+    select: Value  # one bit per bank, and a last one for an address that no bank has
+    served: Value  # it is done with after this cycle
 
 
 class GlobalBuffer(wiring.Component):
@@ -87,26 +96,40 @@ class GlobalBuffer(wiring.Component):
         })
 
     def _select(self, addr: Value) -> Value:
-        """One bit per bank, and a last one for an address that no bank has."""
+        """`_Head.select` of an address."""
         bank = addr[exact_log2(self.depth):]
         return Cat(*(bank == b for b in range(self.banks)), bank >= self.banks)
 
-    def _read_client(self, m: Module, name: str, port: int, banks: list[GlbBank], hazard: Any) -> Value:
-        """Serve stream `name` from port number `port` of the banks; returns its address error."""
-        client = getattr(self, name)
+    def _refused(self, head: _Head, psum: Any, higher: list[_Head]) -> Value:
+        """Whether the bank serves its psum port instead, or one of the `higher` clients.
+
+        The banks' own rule, found without waiting for the word of each bank.
+        """
+        psum_first = (head.select[:self.columns] & Cat(port.en for port in psum)).any()
+        low = exact_log2(self.depth)
+        bank = slice(low, low + bits_for(self.banks - 1))
+        conflicts = (other.asks & (other.addr[bank] == head.addr[bank]) for other in higher)
+        return reduce(or_, conflicts, psum_first)
+
+    def _read_client(
+        self, m: Module, name: str, banks: list[GlbBank], higher: list[_Head], hazard: Any
+    ) -> _Head:
+        """Serve client `name`, which comes after the `higher` ones."""
+        client, port = getattr(self, name), 1 + len(higher)
         m.submodules[f"{name}_request"] = request = SkidBuffer(ADDR_WIDTH)
         m.submodules[f"{name}_response"] = response = StreamFifo(WORD_BITS, _RESPONSE_DEPTH)
         wiring.connect(m, wiring.flipped(client.req), request.i)
         wiring.connect(m, wiring.flipped(client.resp), response.o)
 
         # The request the banks see; `select` is 0 when there is none.
-        busy = Signal(name=f"{name}_busy")
+        busy, asks = Signal(name=f"{name}_busy"), Signal(name=f"{name}_asks")
         select = Signal(self.banks + 1, name=f"{name}_select")
-        offset = Signal(exact_log2(self.depth), name=f"{name}_offset", reset_less=True)
+        addr = Signal(ADDR_WIDTH, name=f"{name}_addr", reset_less=True)
         granted = Signal(name=f"{name}_granted")
-        m.d.comb += granted.eq(Cat(select[-1], *(bank.read_grant[port] for bank in banks)).any())
+        head = _Head(asks, addr, select, granted)
+        m.d.comb += granted.eq(busy & ~self._refused(head, self.psum_read, higher))
         for b, bank in enumerate(banks):
-            m.d.comb += [bank.read[port].en.eq(select[b]), bank.read[port].offset.eq(offset)]
+            m.d.comb += [bank.read[port].en.eq(select[b]), bank.read[port].offset.eq(addr)]
 
         # A credit is a free entry of the response FIFO.
         credits = Signal(range(_RESPONSE_DEPTH + 1), init=_RESPONSE_DEPTH, name=f"{name}_credits")
@@ -118,9 +141,13 @@ class GlobalBuffer(wiring.Component):
         ]
         m.d.sync += credits.eq(credits - take + give)
         with m.If(~busy | granted):
-            m.d.sync += [busy.eq(take), offset.eq(request.o.payload), select.eq(0)]
-            with m.If(take):
-                m.d.sync += select.eq(self._select(request.o.payload))
+            next_select = self._select(request.o.payload)
+            m.d.sync += [
+                busy.eq(take),
+                asks.eq(take & ~next_select[-1]),
+                addr.eq(request.o.payload),
+                select.eq(Mux(take, next_select, 0)),
+            ]
 
         # Banks that have nothing for this client give 0, so joining them is an OR.
         joined = []
@@ -132,7 +159,7 @@ class GlobalBuffer(wiring.Component):
         answers = Signal(_ANSWER_LATENCY, name=f"{name}_answers")
         m.d.sync += answers.eq(Cat(granted, answers))
         m.d.comb += [response.i.valid.eq(answers[-1]), response.i.payload.eq(reduce(or_, joined))]
-        return select[-1]
+        return head
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -145,36 +172,39 @@ class GlobalBuffer(wiring.Component):
             wiring.connect(m, wiring.flipped(self.psum_write[j]), banks[j].write[0])
             m.d.comb += self.psum_data[j].eq(banks[j].data)
 
-        errors, heads = [], []
-        decoded = data.StructLayout({"select": self.banks + 1, "write": GLB_WRITE})
+        writes: list[_Head] = []
+        buffers = []
         for port, name in enumerate(WRITE_CLIENTS, start=1):
             client = getattr(self, name)
-            m.submodules[name] = head = SkidBuffer(decoded)
-            write, select = head.o.payload.write, head.o.payload.select
+            m.submodules[name] = buffer = SkidBuffer(
+                data.StructLayout({"select": self.banks + 1, "write": GLB_WRITE}))
+            valid, write, select = buffer.o.valid, buffer.o.payload.write, buffer.o.payload.select
+            head = _Head(valid & ~select[-1], write.addr, select, valid & buffer.o.ready)
             m.d.comb += [
-                head.i.valid.eq(client.valid),
-                head.i.payload.write.eq(client.payload),
-                head.i.payload.select.eq(self._select(client.payload.addr)),
-                client.ready.eq(head.i.ready),
-                head.o.ready.eq(Cat(select[-1], *(bank.write_grant[port] for bank in banks)).any()),
+                buffer.i.valid.eq(client.valid),
+                buffer.i.payload.write.eq(client.payload),
+                buffer.i.payload.select.eq(self._select(client.payload.addr)),
+                client.ready.eq(buffer.i.ready),
+                buffer.o.ready.eq(~self._refused(head, self.psum_write, writes)),
             ]
             for b, bank in enumerate(banks):
                 m.d.comb += [
-                    bank.write[port].en.eq(head.o.valid & select[b]),
+                    bank.write[port].en.eq(valid & select[b]),
                     bank.write[port].offset.eq(write.addr),
                     bank.write[port].data.eq(write.data),
                     bank.write[port].mask.eq(write.mask),
                 ]
-            errors.append(head.o.valid & select[-1])
-            heads.append(head)
+            writes.append(head)
+            buffers.append(buffer)
 
         def hazard(addr: Value) -> Value:
-            # A write that has been accepted and not yet granted is at the head of its client; a second
+            # A write that has been accepted and not yet served is at the head of its client; a second
             # one is behind it (input not ready) only while the head is being refused.
-            return reduce(or_, (~head.i.ready | (head.o.valid & (head.o.payload.write.addr == addr))
-                                for head in heads))
+            return reduce(or_, (~buffer.i.ready | (head.asks & (head.addr == addr))
+                                for head, buffer in zip(writes, buffers, strict=True)))
 
-        for port, name in enumerate(READ_CLIENTS, start=1):
-            errors.append(self._read_client(m, name, port, banks, hazard))
-        m.d.sync += self.address_error.eq(reduce(or_, errors))
+        reads: list[_Head] = []
+        for name in READ_CLIENTS:
+            reads.append(self._read_client(m, name, banks, reads, hazard))
+        m.d.sync += self.address_error.eq(Cat(head.served & head.select[-1] for head in writes + reads).any())
         return m
