@@ -1,6 +1,7 @@
 """What a RUN command means, written down a second time from docs/design.md and the texts of its fields.
 
-Everything is computed from indices (pass, PE row, ifmap row, column), nothing by walking as the gateware does.
+Everything is computed from indices (pass, PE row, ifmap row, column), nothing by walking as the gateware
+does.
 """
 
 import random
@@ -123,8 +124,8 @@ class Run:
         """Word and pixel in it of a stored place."""
         word, pixel = divmod(self.first_pixel + x - self.pad_left, self.pixels)
         at = self.places
-        word += at["ifmap_base"] + block * at["ifmap_block_stride"] + (y - self.pad_top) * at["ifmap_row_stride"]
-        return word % (1 << 20), pixel
+        row = (y - self.pad_top) * at["ifmap_row_stride"]
+        return (at["ifmap_base"] + block * at["ifmap_block_stride"] + row + word) % (1 << 20), pixel
 
     def blocks(self, k):
         """Channel blocks that pass k reads."""
@@ -210,7 +211,8 @@ class Run:
                     for row in range(self.active(k)):
                         for i in range(word, min(total, word + config.block), lanes):
                             some = range(i, min(total, i + lanes))
-                            yield ("value", row, s, some[-1] == total - 1, tuple(weight(k, s, row, j) for j in some))
+                            values = tuple(weight(k, s, row, j) for j in some)
+                            yield ("value", row, s, some[-1] == total - 1, values)
 
     def filter_word_places(self):
         """(pass, set, word, row) of every filter word in the order of reading, with its address."""
@@ -259,7 +261,8 @@ def random_run(rng: random.Random, config, most=6) -> Run:
         run.places = {
             "ifmap_base": rng.randrange(1 << 20), "ifmap_row_stride": rng.randrange(1 << 16),
             "ifmap_block_stride": rng.randrange(1 << 20), "filter_base": rng.randrange(1 << 20),
-            "filter_stride": rng.randrange(1 << 16), "filter_slots": slots, "filter_start": rng.randrange(slots),
+            "filter_stride": rng.randrange(1 << 16), "filter_slots": slots,
+            "filter_start": rng.randrange(slots),
         } | {
             f"{what}_{kind}": rng.randrange(16)
             for what in ("wait", "signal") for kind in ("ifmap", "filter", "ofmap")

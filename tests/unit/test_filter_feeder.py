@@ -3,12 +3,12 @@
 import random
 
 import pytest
-from run_model import random_run
-from stream_bench import Bench
 
 from orris_hw.config import preset
 from orris_hw.gateware.beats import Kind
 from orris_hw.gateware.filter_feeder import FILTER_RUN, FilterFeeder
+from run_model import random_run
+from stream_bench import Bench
 
 ONE = {"array": {"rows": 1, "columns": 1}, "networks": {"psum_bits": 32}, "post_processing": {"lanes": 1}}
 CONFIGS = {

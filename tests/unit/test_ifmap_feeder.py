@@ -3,13 +3,13 @@
 import random
 
 import pytest
-from run_model import random_run
-from stream_bench import Bench
 
 from orris_hw.config import preset
 from orris_hw.gateware.beats import Kind
 from orris_hw.gateware.ifmap_feeder import IfmapFeeder
 from orris_hw.gateware.ifmap_walk import IFMAP_RUN
+from run_model import random_run
+from stream_bench import Bench
 
 CONFIGS = {
     "tiny": ("tiny", {}),

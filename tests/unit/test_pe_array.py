@@ -4,12 +4,12 @@ import random
 
 import numpy as np
 import pytest
-from run_model import random_run
-from stream_bench import Bench, plain
 
 from orris_hw.config import preset
 from orris_hw.gateware.beats import Kind
 from orris_hw.gateware.pe_array import PEArray
+from run_model import random_run
+from stream_bench import Bench, plain
 
 SMALL = {"global_buffer": {"banks": 8}, "post_processing": {"lanes": 1}, "networks": {"psum_bits": 64}}
 
@@ -135,8 +135,10 @@ def simulate(config, runs, rng, seed, limit=30_000):
     work = [Data(run, rng) for run in runs]
     dut = PEArray(config)
     bench = Bench(dut, seed)
-    bench.source(dut.ifmap, [ifmap_payload(w.run, b, rng) for w in work for b in w.run.ifmap_beats(w.operand)])
-    bench.source(dut.filter, [filter_payload(w.run, b, rng) for w in work for b in w.run.filter_beats(w.weight)])
+    ifmaps = [(w.run, beat) for w in work for beat in w.run.ifmap_beats(w.operand)]
+    filters = [(w.run, beat) for w in work for beat in w.run.filter_beats(w.weight)]
+    bench.source(dut.ifmap, [ifmap_payload(*beat, rng) for beat in ifmaps])
+    bench.source(dut.filter, [filter_payload(*beat, rng) for beat in filters])
     tops = [bench.sink(port) for port in dut.psum]
     events = []
 
@@ -178,7 +180,8 @@ def test_full_scratchpads(seed):
     config = small(2, 2, scratchpads={"filter": 16, "ifmap": 8, "psum": 2})
     rng = random.Random(seed)
     run = random_run(rng, config)
-    while not (run.taps == 8 and run.p == 2 and run.passes > 1 and run.active(0) == 2 and run.e * run.sets == 2):
+    full = (8, 2, 2, 2)
+    while (run.taps, run.p, run.active(0), run.e * run.sets) != full or run.passes < 2:
         run = random_run(rng, config, most=4)
     simulate(config, [run], rng, seed)
 

@@ -36,8 +36,9 @@ BUFFERED = 16
 class CommandUnit(wiring.Component):
     """Fetches a program ahead, and gives each command to the queue of its unit.
 
-    A command is checked before it is queued: its opcode, and for RUN every limit of this configuration
-    that the command's own fields can break. Throughput one command in 12 cycles.
+    A command is checked before it is queued: its opcode, for RUN every limit of this configuration that
+    the command's own fields can break, for LOAD and STORE that their planes come to an end. Throughput
+    one command in 12 cycles.
 
     Parameters
     ----------
@@ -139,8 +140,8 @@ class CommandUnit(wiring.Component):
             wiring.connect(m, queue.o, wiring.flipped(port))
             queues.append((format_, queue, view))
         empty = ~Cat(queue.o.valid for _, queue, _ in queues).any()
-        bad_field = Signal()
-        m.d.comb += bad_field.eq(_bad_run(m, self.config, queues[1][2]))
+        load, run, store = (view for _, _, view in queues)
+        bad_fields = [_bad_load(m, load), _bad_run(m, self.config, run), _bad_store(m, store)]
         tokens = data.View(command_layout(SIGNAL), command[: command_layout(SIGNAL).size])
         m.d.comb += [self.signal.id.eq(tokens.semaphore), self.signal.count.eq(tokens.count)]
         m.d.comb += self.index.eq(index)
@@ -181,9 +182,10 @@ class CommandUnit(wiring.Component):
                         m.next = "FINISH"
                     with m.Default():
                         fail(ErrorCode.BAD_OPCODE)
-                with m.If((opcode == RUN.opcode) & bad_field):
-                    m.d.comb += [queues[1][1].i.valid.eq(0), done.eq(0)]
-                    fail(ErrorCode.BAD_FIELD)
+                for (format_, queue, _), bad_field in zip(queues, bad_fields, strict=True):
+                    with m.If((opcode == format_.opcode) & bad_field):
+                        m.d.comb += [queue.i.valid.eq(0), done.eq(0)]
+                        fail(ErrorCode.BAD_FIELD)
                 with m.If(done):
                     m.d.comb += self.decoded.eq(1)
                     m.d.sync += [left.eq(left - 1), index.eq(index + 1)]
@@ -192,6 +194,20 @@ class CommandUnit(wiring.Component):
                 m.d.comb += self.finished.eq(empty & self.units_idle)
             with m.State("STOPPED"):
                 pass
+
+
+def _bad_load(m: Module, load: Any) -> Signal:
+    """Whether a LOAD never ends, or begins outside its ring; registered."""
+    bad = Signal(name="bad_load")
+    m.d.sync += bad.eq((load.planes == 0) | ((load.ring != 0) & (load.ring_start >= load.ring)))
+    return bad
+
+
+def _bad_store(m: Module, store: Any) -> Signal:
+    """Whether a STORE never ends; registered."""
+    bad = Signal(name="bad_store")
+    m.d.sync += bad.eq(store.planes == 0)
+    return bad
 
 
 def _bad_run(m: Module, config: AcceleratorConfig, run: Any) -> Any:
