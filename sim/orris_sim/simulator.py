@@ -9,11 +9,10 @@ from types import TracebackType
 import numpy as np
 
 from orris_hw.config import AcceleratorConfig
-from orris_hw.emission import emit_verilog
-from orris_hw.gateware.accelerator import Accelerator
 
-from .build import TOP, Progress, build
+from .build import Progress, build
 from .errors import SimulationError
+from .verilog_cache import cached_verilog
 
 SLICE = 250_000
 """Cycles between two reports of progress."""
@@ -72,9 +71,7 @@ class Simulator:
         trace: Path | None = None,
         progress: Progress | None = None,
     ):
-        if progress:
-            progress("generating the Verilog")
-        verilog = emit_verilog(Accelerator(config), TOP)
+        verilog = cached_verilog(config, progress)
         self._library = _bind(build(verilog, trace=trace is not None, progress=progress))
         self._machine = self._library.orris_new(memory_bytes, latency, bandwidth, seed, stalls)
         if trace is not None and not self._library.orris_trace(self._machine, str(trace).encode()):
@@ -102,7 +99,7 @@ class Simulator:
         """Resets the accelerator; the memory stays."""
         self._library.orris_reset(self._machine)
 
-    def write_register(self, address: int, value: int) -> None:
+    def write_register(self, offset: int, value: int) -> None:
         """Writes a 32-bit register.
 
         Raises
@@ -110,18 +107,20 @@ class Simulator:
         SimulationError
             If the accelerator refuses it or does not answer.
         """
-        self._check(self._library.orris_write(self._machine, address, value), f"write of register {address:#x}")
+        response = self._library.orris_write(self._machine, offset, value)
+        self._check(response, f"write of register {offset:#x}")
 
-    def read_register(self, address: int) -> int:
+    def read_register(self, offset: int) -> int:
         """Reads a 32-bit register; raises like `write_register`."""
         value = ctypes.c_uint32()
-        response = self._library.orris_read(self._machine, address, ctypes.byref(value))
-        self._check(response, f"read of register {address:#x}")
+        response = self._library.orris_read(self._machine, offset, ctypes.byref(value))
+        self._check(response, f"read of register {offset:#x}")
         return value.value
 
-    def write_memory(self, address: int, data: np.ndarray | bytes) -> None:
+    def write_memory(self, address: int, content: np.ndarray | bytes) -> None:
         """Copies bytes into the memory, in no simulated time."""
-        values = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data.reshape(-1).view(np.uint8)
+        array = np.frombuffer(content, np.uint8) if isinstance(content, bytes) else content
+        values = array.reshape(-1).view(np.uint8)
         self._inside(address, len(values))
         self.memory[address : address + len(values)] = values
 
@@ -168,7 +167,8 @@ class Simulator:
     def _inside(self, address: int, size: int) -> None:
         if address < 0 or address + size > len(self.memory):
             raise SimulationError(
-                f"bytes {address:#x} to {address + size:#x} are outside the memory of {len(self.memory):#x} bytes"
+                f"bytes {address:#x} to {address + size:#x} are outside the memory "
+                f"of {len(self.memory):#x} bytes"
             )
 
     def _check(self, response: int, what: str) -> None:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from . import config, doctor, presets
+from . import config, doctor, generate, presets, simulate
 from .errors import ErrorReportingGroup
 
-COMMANDS = (doctor, presets, config)
+COMMANDS = (doctor, presets, config, generate, simulate)
 
 app = typer.Typer(
     cls=ErrorReportingGroup,

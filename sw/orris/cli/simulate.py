@@ -1,0 +1,192 @@
+"""`orris simulate`: layers on the accelerator's RTL, compared with the golden model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import ConfigOption, PresetOption
+from .progress import progress_bars
+
+if TYPE_CHECKING:
+    from orris.layers import ConvLayer
+    from orris.report import LayerReport
+
+NOT_EXACT = 1
+"""Exit status when a layer's ofmap is not the golden model's."""
+
+SHAPE_PANEL = "A layer by its shape, instead of --layer"
+MEMORY_PANEL = "Memory behind the accelerator"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(name="simulate")(simulate)
+
+
+def _letter(name: str, meaning: str) -> Any:
+    return typer.Option(f"--{name}", metavar="N", help=meaning, rich_help_panel=SHAPE_PANEL)
+
+
+def simulate(
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layer",
+            "-l",
+            metavar="NAME",
+            help="A layer such as alexnet.conv2, or a whole network: alexnet, vgg16, resnet18, mobilenetv1. "
+            "May be given several times.",
+        ),
+    ] = None,
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random data.")] = 0,
+    zeros: Annotated[
+        float | None,
+        typer.Option(
+            "--zeros", min=0, max=1, help="Fraction of zero ifmap values; by default the layer's own."
+        ),
+    ] = None,
+    json_file: Annotated[
+        str | None,
+        typer.Option("--json", metavar="FILE", help="Write all figures as JSON; - for standard output."),
+    ] = None,
+    vcd: Annotated[
+        Path | None, typer.Option("--vcd", metavar="FILE", help="Write a waveform (one layer; slower).")
+    ] = None,
+    latency: Annotated[
+        int, typer.Option("--latency", min=0, help="Cycles to the first data.", rich_help_panel=MEMORY_PANEL)
+    ] = 100,
+    bandwidth: Annotated[
+        float,
+        typer.Option("--bandwidth", min=0.01, max=16, help="Bytes per cycle.", rich_help_panel=MEMORY_PANEL),
+    ] = 8.0,
+    stalls: Annotated[
+        float,
+        typer.Option(
+            "--stalls",
+            min=0,
+            max=0.95,
+            help="Chance of a random pause, on every channel in every cycle.",
+            rich_help_panel=MEMORY_PANEL,
+        ),
+    ] = 0.0,
+    M: Annotated[int | None, _letter("M", "Filters, over all groups.")] = None,
+    C: Annotated[int | None, _letter("C", "Channels of a group.")] = None,
+    H: Annotated[int | None, _letter("H", "Rows of the ifmap.")] = None,
+    W: Annotated[int | None, _letter("W", "Columns of the ifmap; H if not given.")] = None,
+    R: Annotated[int | None, _letter("R", "Rows of a filter.")] = None,
+    S: Annotated[int | None, _letter("S", "Columns of a filter; R if not given.")] = None,
+    U: Annotated[int | None, _letter("U", "Vertical stride; 1 if not given.")] = None,
+    V: Annotated[int | None, _letter("V", "Horizontal stride; U if not given.")] = None,
+    D: Annotated[int | None, _letter("D", "Dilation; 1 if not given.")] = None,
+    G: Annotated[int | None, _letter("G", "Groups; 1 if not given.")] = None,
+    N: Annotated[int | None, _letter("N", "Images; 1 if not given.")] = None,
+    pad: Annotated[
+        str | None,
+        typer.Option(
+            "--pad",
+            metavar="P",
+            help="Padding: one number, top,left,bottom,right or the word same.",
+            rich_help_panel=SHAPE_PANEL,
+        ),
+    ] = None,
+) -> None:
+    """Run layers in RTL simulation, with random data, and compare them with the golden model.
+
+    Examples:
+
+    [bold]orris simulate --layer alexnet.conv2[/]   on the flagship
+
+    [bold]orris simulate --preset tiny --M 8 --C 4 --H 16 --R 3 --pad same[/]   any shape
+
+    [bold]orris simulate --layer alexnet --json alexnet.json[/]   a whole network, all counters
+
+    Exit status: 0 when every layer is bit-exact, 1 when one is not, 2 for wrong input.
+    """
+    from rich.console import Console
+
+    from orris.mapper import map_layer
+    from orris_hw.config import resolve
+    from orris_sim.layer_run import MemoryModel, run_layer
+
+    from .shape import chosen_layers
+    from .watching import watcher
+
+    accelerator = resolve(preset=preset, config=config)
+    shape = dict(M=M, C=C, H=H, W=W, R=R, S=S, U=U, V=V, D=D, G=G, N=N)
+    layers = chosen_layers(layer or [], shape, pad)
+    mappings = [map_layer(each, accelerator) for each in layers]  # a layer that does not map is known at once
+    _check_files(json_file, vcd, layers)
+    memory = MemoryModel(latency, bandwidth, stalls)
+    reports: list[LayerReport] = []
+    with progress_bars() as bars:
+        for each, mapping in zip(layers, mappings, strict=True):
+            done = run_layer(
+                each,
+                accelerator,
+                seed=seed,
+                zeros=zeros,
+                mapping=mapping,
+                memory=memory,
+                trace=vcd,
+                watcher=watcher(bars, each.name),
+            )
+            reports.append(done.report)
+    if json_file is not None:
+        _write_json(json_file, reports)
+    if json_file != "-":
+        _print_tables(Console(), reports)
+    for report in reports:
+        if not report.bit_exact:
+            typer.secho(f"error: {complaint(report)}", fg=typer.colors.RED, err=True)
+    if not all(report.bit_exact for report in reports):
+        raise typer.Exit(NOT_EXACT)
+
+
+def complaint(report: LayerReport) -> str:
+    """What is wrong with a layer, in a sentence."""
+    if report.problem is not None:
+        return f"{report.layer.name}: {report.problem}"
+    values = report.layer.ofmap_values
+    return f"{report.layer.name}: {report.mismatches} of {values} ofmap values differ from the golden model"
+
+
+def _check_files(json_file: str | None, vcd: Path | None, layers: list[ConvLayer]) -> None:
+    from orris_hw.errors import OrrisError
+
+    if vcd is not None and len(layers) > 1:
+        raise OrrisError(f"--vcd takes one layer, not {len(layers)}: each would overwrite the one before")
+    for option, path in (("--json", json_file), ("--vcd", vcd)):
+        if path not in (None, "-") and not Path(path).absolute().parent.is_dir():
+            raise OrrisError(f"{option} {path}: there is no such directory")
+
+
+def _write_json(file: str, reports: list[LayerReport]) -> None:
+    import json
+
+    from orris.report import run_as_dict
+    from orris_hw.errors import OrrisError
+
+    text = json.dumps(run_as_dict(reports), indent=2)
+    if file == "-":
+        typer.echo(text)
+        return
+    try:
+        Path(file).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OrrisError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _print_tables(console: Any, reports: list[LayerReport]) -> None:
+    from orris.report import layer_tables, summary_table
+
+    if len(reports) == 1:
+        for table in layer_tables(reports[0]):
+            console.print(table)
+    else:
+        console.print(summary_table(reports))
+    if all(report.bit_exact for report in reports):
+        console.print("[green]bit-exact[/]: every ofmap value is the golden model's")
