@@ -144,12 +144,18 @@ class Bench:
 
 
 def random_traffic(rng, count):
-    """post writes even, load odd offsets below 12; offsets from 12 up belong to the psum ports."""
+    """post writes even, load odd offsets below 12; offsets from 12 up belong to the psum ports.
+
+    Some addresses are outside.
+    """
     def addr(parity):
         return rng.randrange(BANKS) * DEPTH + rng.randrange(parity, 12, 2)
 
-    requests = {name: [rng.randrange(WORDS) for _ in range(count)] for name in READ_CLIENTS}
-    writes = {name: [(addr(parity), rng.getrandbits(64), rng.choice((255, rng.getrandbits(8))))
+    def or_outside(inside):
+        return rng.randrange(WORDS, 1 << 20) if rng.random() < 0.1 else inside
+
+    requests = {name: [or_outside(rng.randrange(WORDS)) for _ in range(count)] for name in READ_CLIENTS}
+    writes = {name: [(or_outside(addr(parity)), rng.getrandbits(64), rng.choice((255, rng.getrandbits(8))))
                      for _ in range(count)] for parity, name in enumerate(WRITE_CLIENTS)}
     return requests, writes
 
@@ -160,6 +166,8 @@ def test_random_clients(offer, take):
     print("seed", seed)
     rng = random.Random(seed)
     requests, writes = random_traffic(rng, 150)
+    outside = sum(addr >= WORDS for queue in requests.values() for addr in queue)
+    outside += sum(addr >= WORDS for queue in writes.values() for addr, _, _ in queue)
     busy = rng.choice((0.1, 0.5, 0.9))
 
     def psum(cycle):
@@ -170,7 +178,7 @@ def test_random_clients(offer, take):
 
     bench = Bench(make(), seed, requests, writes, psum, offer, take).run()
     bench.check_reads()
-    assert bench.errors == 0
+    assert bench.errors <= outside and (bench.errors > 0) == (outside > 0)  # several at once raise it once
     # Psum ports: exact word, exact latency.
     states = bench.history()
     for cycle, j, offset in bench.psum_reads:
