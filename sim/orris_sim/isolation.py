@@ -33,7 +33,7 @@ def isolation(verilog: str, top: str) -> str:
 
     def count(module: str, times: int) -> None:
         instances[module] += times
-        for child, each in children[module].items():
+        for child, each in children.get(module, {}).items():
             count(child, times * each)
 
     count(top, 1)
