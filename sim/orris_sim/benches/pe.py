@@ -1,0 +1,100 @@
+"""The PE: random passes against a direct evaluation of its equation."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import cocotb
+from cocotb.triggers import ClockCycles
+
+from orris_hw.config import AcceleratorConfig
+from orris_hw.gateware.beats import PassField
+from orris_hw.gateware.pe import PE
+
+from .bench import configuration, generator, settings, start
+from .numbers import add, signed
+from .streams import StreamSink, StreamSource, until
+
+
+class Pass:
+    """A random pass: its shape, its filters, its ifmap row and the psums that come from below."""
+
+    def __init__(self, rng: random.Random, config: AcceleratorConfig):
+        self.config = config
+        spads = config.scratchpads
+        self.taps = rng.randint(1, spads.ifmap)
+        self.p = rng.randint(1, min(spads.psum, spads.filter // self.taps))
+        self.step, self.positions = rng.randint(1, self.taps), rng.randint(1, 6)
+        self.flags = {"join": rng.getrandbits(1), "first": rng.getrandbits(1), "last": rng.getrandbits(1)}
+        self.shift = rng.randrange(16) if config.arithmetic == "fixed_point" else 0
+        self.filters = [[signed(rng, config.data_width) for _ in range(self.p)] for _ in range(self.taps)]
+        zeros = rng.choice((0, 0.5, 0.9))
+        self.ifmap = [
+            0 if rng.random() < zeros else signed(rng, config.operand_width)
+            for _ in range((self.positions - 1) * self.step + self.taps)
+        ]
+        below = self.p * self.positions * self.flags["join"]
+        self.below = [signed(rng, config.psum_width) for _ in range(below)]
+
+    def beats(self) -> Iterator[dict[str, int]]:
+        """What goes into the filter port, as the PE's documentation has it."""
+        flags = self.flags["join"] | self.flags["first"] << 1 | self.flags["last"] << 2 | self.shift << 3
+        fields = {
+            PassField.FILTERS: self.p - 1,
+            PassField.TAPS: self.taps - 1,
+            PassField.STEP: self.step,
+            PassField.OVERLAP: self.taps - self.step,
+            PassField.POSITIONS_LOW: (self.positions - 1) & 255,
+            PassField.POSITIONS_HIGH: (self.positions - 1) >> 8,
+            PassField.FLAGS: flags,
+        }
+        for field, value in fields.items():
+            yield {"parameter": 1, "field": int(field), "last": 0, "data": value}
+        weights = [weight for tap in self.filters for weight in tap]
+        mask = (1 << self.config.data_width) - 1
+        for number, weight in enumerate(weights, start=1):
+            yield {"parameter": 0, "field": 0, "last": int(number == len(weights)), "data": weight & mask}
+
+    def psums(self) -> Iterator[dict[str, int]]:
+        """What has to come out."""
+        for f in range(self.positions):
+            for m in range(self.p):
+                total = 0
+                for j in range(self.taps):
+                    product = self.ifmap[f * self.step + j] * self.filters[j][m]
+                    total = add(self.config, total, product >> self.shift)
+                if self.below:
+                    total = add(self.config, total, self.below[f * self.p + m])
+                end = int(f == self.positions - 1 and m == self.p - 1)
+                yield {"psum": total, "first": self.flags["first"], "last": self.flags["last"], "end": end}
+
+
+@cocotb.test()
+async def random_passes(dut: Any) -> None:
+    """Every psum of every pass, whatever stalls."""
+    config = configuration()
+    pe = PE(config)
+    rng, stall = generator("passes"), settings()["stall"]
+    passes = [Pass(rng, config) for _ in range(settings()["passes"])]
+    expected = [psum for one in passes for psum in one.psums()]
+
+    ifmap = StreamSource(dut, "ifmap", pe.ifmap, stall)
+    filters = StreamSource(dut, "filter", pe.filter, stall)
+    psum_in = StreamSource(dut, "psum_in", pe.psum_in, stall)
+    psum_out = StreamSink(dut, "psum_out", pe.psum_out, stall).start()
+    await start(dut, pe)
+    cocotb.start_soon(ifmap.send(value for one in passes for value in one.ifmap))
+    cocotb.start_soon(filters.send(beat for one in passes for beat in one.beats()))
+    # Only the sum of what comes from below counts: its flags are not looked at.
+    cocotb.start_soon(psum_in.send(
+        {"psum": value, "first": 0, "last": 1, "end": 0} for one in passes for value in one.below))
+    await until(lambda: len(psum_out.received) >= len(expected), dut.clk, 50_000, "psums")
+    await ClockCycles(dut.clk, 30)  # nothing may follow
+    assert psum_out.received == expected, _difference(psum_out.received, expected)
+
+
+def _difference(received: list[Any], expected: list[Any]) -> str:
+    for number, (got, wanted) in enumerate(zip(received, expected, strict=False)):
+        if got != wanted:
+            return f"psum {number} of {len(expected)} is {got}, not {wanted}"
+    return f"{len(received)} psums instead of {len(expected)}"
