@@ -33,21 +33,25 @@ class SkidBuffer(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        # Taken in the one cycle in which the output turned out to be blocked.
-        skid = Signal(self.i.payload.shape(), reset_less=True)
-        ready = Signal(init=1)
-        m.d.comb += self.i.ready.eq(ready)
-
-        with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [
-                self.o.valid.eq(self.i.valid | ~ready),
-                self.o.payload.eq(Mux(ready, self.i.payload, skid)),
-                ready.eq(1),
-            ]
+        # `skid` takes the payload that comes in the one cycle in which the output turned out to be blocked.
+        payload = Signal(self.o.payload.shape(), reset_less=True)
+        skid = Signal(self.o.payload.shape(), reset_less=True)
+        valid, ready, moves, full = Signal(), Signal(init=1), Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(ready),
+            self.o.valid.eq(valid),
+            self.o.payload.eq(payload),
+            moves.eq(~valid | self.o.ready),
+            full.eq(~ready),
+        ]
+        with m.If(moves):
+            m.d.sync += [valid.eq(self.i.valid | full), ready.eq(1)]
+            with m.If(self.i.valid | full):  # else the payload holds still: less power, faster simulation
+                m.d.sync += payload.eq(Mux(full, skid, self.i.payload))
         with m.Elif(self.i.valid):
             m.d.sync += ready.eq(0)
-        with m.If(ready):
-            m.d.sync += skid.eq(self.i.payload)
+            with m.If(ready):
+                m.d.sync += skid.eq(self.i.payload)
         return m
 
 

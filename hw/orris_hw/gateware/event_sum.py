@@ -20,7 +20,7 @@ def count_ones(bits: Sequence[Any]) -> Value:
 
 def event_sums(events: Any, most: int) -> data.StructLayout:
     """One field per event, wide enough for `most` of them."""
-    return data.StructLayout({name: bits_for(most) for name, _ in data.Layout.cast(events)})
+    return data.StructLayout({str(name): bits_for(most) for name, _ in data.Layout.cast(events)})
 
 
 def _widened(value: Any, width: int, wanted: int) -> Value:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
 
 from ..config import AcceleratorConfig
 from .arithmetic import saturate
-from .beats import PassField, PassFlags, pe_filter_beat, psum_beat
+from .beats import FIELD_BITS, PassField, PassFlags, pe_filter_beat, psum_beat
 from .buffers import SkidBuffer
 
 LATENCY = 7
@@ -37,8 +38,13 @@ class PassState(data.Struct):
     taps: 6
     step: 6
     overlap: 6
-    positions: POSITION_BITS
+    positions_low: 8
+    positions_high: POSITION_BITS - 8
     flags: PassFlags
+
+
+_FIELDS = {field.name.lower(): field for field in PassField}
+"""Name in `PassState` of each field sent to a PE."""
 
 
 class PE(wiring.Component):
@@ -97,10 +103,15 @@ class PE(wiring.Component):
         m.d.sync += self.events.eq(events)
 
         # -- loading the next pass -------------------------------------------------------------
-        current, following = Signal(PassState), Signal(PassState)
-        active, loading, loaded, load_bank = Signal(), Signal(), Signal(), Signal()
+        current = Signal(PassState, reset_less=True)
+        following = {
+            str(name): Signal(field.width, name=f"following_{name}", reset_less=True)
+            for name, field in data.Layout.cast(PassState)
+        }
+        active, loading, loaded = Signal(), Signal(), Signal()
+        load_bank, load_word = Signal(), Signal(range(spads.filter))
         m.submodules.filter_spad = filter_spad = memory.Memory(
-            shape=signed(config.data_width), depth=2 * spads.filter, init=[]
+            shape=signed(config.data_width), depth=2 << len(load_word), init=[]
         )
         load = filter_spad.write_port()
         beat = self.filter.payload
@@ -110,44 +121,38 @@ class PE(wiring.Component):
         m.d.comb += [
             self.filter.ready.eq(~loaded & ~draining),
             accept.eq(self.filter.valid & self.filter.ready),
+            load.addr.eq(Cat(load_word, load_bank)),
             load.data.eq(beat.data),
             load.en.eq(accept & ~beat.parameter),
             events.spad_filter_write.eq(load.en),
         ]
-        fields = {
-            PassField.FILTERS: following.filters,
-            PassField.TAPS: following.taps,
-            PassField.STEP: following.step,
-            PassField.OVERLAP: following.overlap,
-            PassField.POSITIONS_LOW: following.positions[:8],
-            PassField.POSITIONS_HIGH: following.positions[8:],
-            PassField.FLAGS: following.flags.as_value(),
-        }
+        # A field is decoded into one strobe each and written a cycle later; filters always follow it.
+        strobes, field_data = Signal(len(_FIELDS)), Signal(FIELD_BITS, reset_less=True)
+        m.d.sync += strobes.eq(Mux(accept & beat.parameter, 1 << beat.field, 0))
+        for name, target in following.items():
+            with m.If(strobes[_FIELDS[name].value]):
+                m.d.sync += target.eq(field_data)
         with m.If(accept):
             with m.If(beat.parameter):
-                m.d.sync += loading.eq(1)
-                with m.Switch(beat.field):
-                    for field, target in fields.items():
-                        with m.Case(field):
-                            m.d.sync += target.eq(beat.data)
+                m.d.sync += [loading.eq(1), field_data.eq(beat.data)]
             with m.Else():
-                m.d.sync += [load.addr.eq(load.addr + 1), loaded.eq(beat.last)]
+                m.d.sync += [load_word.eq(load_word + 1), loaded.eq(beat.last)]
         enable = Signal()  # the pipeline moves
         with m.If(enable):
             m.d.sync += draining.eq(0)
         with m.If(switch):
+            m.d.sync += current.eq(Cat(following.values()))
             m.d.sync += [
-                current.eq(following),
                 loaded.eq(0),
                 loading.eq(0),
                 load_bank.eq(~load_bank),
-                load.addr.eq(Mux(load_bank, 0, spads.filter)),
+                load_word.eq(0),
                 draining.eq(1),
             ]
 
         # -- the ifmap ring --------------------------------------------------------------------
         m.submodules.ifmap_spad = ifmap_spad = memory.Memory(
-            shape=signed(config.operand_width), depth=spads.ifmap, init=[]
+            shape=signed(config.operand_width), depth=1 << bits_for(spads.ifmap - 1), init=[]
         )
         ring_write, ring_read = ifmap_spad.write_port(), ifmap_spad.read_port()
         held = Signal(range(spads.ifmap + 1))  # words that may not be overwritten
@@ -163,14 +168,13 @@ class PE(wiring.Component):
         ]
         with m.If(push):
             m.d.sync += ring_write.addr.eq(Mux(ring_write.addr == spads.ifmap - 1, 0, ring_write.addr + 1))
-        held_next = Signal.like(held)
-        m.d.comb += held_next.eq(held + push - free)
-        m.d.sync += [held.eq(held_next), room.eq(held_next != spads.ifmap)]
+        with m.If(push != free):
+            m.d.sync += [held.eq(Mux(push, held + 1, held - 1)), room.eq(~push | (held != spads.ifmap - 1))]
 
         # -- issue: taps outside, filters inside -------------------------------------------------
-        issue = Signal()
+        issue, last_issue = Signal(), Signal()  # of a multiply-accumulate; of a tap's last
         filter_index, tap, position = Signal(6), Signal(6), Signal(POSITION_BITS)
-        filter_address = Signal.like(load.addr)
+        filter_bank, filter_word = Signal(), Signal.like(load_word)
         first_filter, last_filter = Signal(), Signal()
         first_tap, last_tap, last_position = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -179,8 +183,9 @@ class PE(wiring.Component):
             last_filter.eq(filter_index == current.filters),
             first_tap.eq(tap == 0),
             last_tap.eq(tap == current.taps),
-            last_position.eq(position == current.positions),
-            free.eq(issue & last_filter & (last_position | (tap < current.step))),
+            last_position.eq(position == Cat(current.positions_low, current.positions_high)),
+            last_issue.eq(issue & last_filter),
+            free.eq(last_issue & (last_position | (tap < current.step))),
             ring_read.en.eq(issue & first_filter),
             events.spad_ifmap_read.eq(ring_read.en),
             events.stall_ifmap.eq(active & enable & ~ahead.any()),
@@ -189,41 +194,41 @@ class PE(wiring.Component):
         ]
         end_of_position, end_of_pass = Signal(), Signal()
         m.d.comb += [
-            end_of_position.eq(issue & last_filter & last_tap),
+            end_of_position.eq(last_issue & last_tap),
             end_of_pass.eq(end_of_position & last_position),
             switch.eq(loaded & (~active | end_of_pass)),
         ]
         # The tap after the last of a position is the first of the next: `overlap` values back in the ring.
-        back = Signal(6)
-        pointer_back = Signal(signed(8))
+        returns, back = Signal(), Signal(6)
+        pointer = Signal(signed(len(ring_read.addr) + 2))
         m.d.comb += [
-            back.eq(Mux(end_of_position & ~end_of_pass, current.overlap, 0)),
-            pointer_back.eq(ring_read.addr + 1 - back),
+            returns.eq(last_tap & ~last_position),
+            back.eq(Mux(returns, current.overlap, 0)),
+            pointer.eq(ring_read.addr + 1 - back),
         ]
         with m.If(issue):
             m.d.sync += [
-                filter_index.eq(filter_index + 1),
-                filter_address.eq(filter_address + 1),
+                filter_index.eq(Mux(last_filter, 0, filter_index + 1)),
+                filter_word.eq(Mux(last_filter & last_tap, 0, filter_word + 1)),
             ]
-            with m.If(last_filter):
-                m.d.sync += [filter_index.eq(0), tap.eq(tap + 1)]
-                with m.If(pointer_back < 0):
-                    m.d.sync += ring_read.addr.eq(pointer_back + spads.ifmap)
-                with m.Elif(pointer_back >= spads.ifmap):
-                    m.d.sync += ring_read.addr.eq(pointer_back - spads.ifmap)
-                with m.Else():
-                    m.d.sync += ring_read.addr.eq(pointer_back)
-                with m.If(last_tap):
-                    m.d.sync += [
-                        tap.eq(0),
-                        position.eq(position + 1),
-                        filter_address.eq(Mux(load_bank, 0, spads.filter)),
-                    ]
-        m.d.sync += ahead.eq(ahead + push - (issue & last_filter) + back)
+        with m.If(last_issue):
+            m.d.sync += tap.eq(Mux(last_tap, 0, tap + 1))
+            with m.If(pointer < 0):
+                m.d.sync += ring_read.addr.eq(pointer + spads.ifmap)
+            with m.Elif(pointer == spads.ifmap):
+                m.d.sync += ring_read.addr.eq(0)
+            with m.Else():
+                m.d.sync += ring_read.addr.eq(pointer)
+            with m.If(last_tap):
+                m.d.sync += position.eq(Mux(last_position, 0, position + 1))
+        with m.If(last_issue):
+            m.d.sync += ahead.eq(ahead + push - 1 + back)
+        with m.Elif(push):
+            m.d.sync += ahead.eq(ahead + 1)
         with m.If(end_of_pass):
             m.d.sync += active.eq(0)
         with m.If(switch):
-            m.d.sync += [active.eq(1), position.eq(0), filter_address.eq(Mux(load_bank, spads.filter, 0))]
+            m.d.sync += [active.eq(1), filter_bank.eq(load_bank)]
 
         # -- ifmap value, then filter value --------------------------------------------------------
         # What travels with a multiply-accumulate; `zero` joins once the ifmap value is known.
@@ -241,10 +246,14 @@ class PE(wiring.Component):
         names = ("ifmap", "filter", "operands", "product")
         valid = {name: Signal(name=f"{name}_valid") for name in names}
         about = {name: Signal(step_shape, name=f"{name}_about", reset_less=True) for name in names}
-        zero = {name: Signal(name=f"{name}_zero") for name in names}
-        address = Signal.like(filter_address, reset_less=True)
+        zero = {name: Signal(name=f"{name}_zero", reset_less=True) for name in names}
+        address = Signal.like(load.addr, reset_less=True)
         with m.If(enable):
-            m.d.sync += [valid["ifmap"].eq(issue), about["ifmap"].eq(issued), address.eq(filter_address)]
+            m.d.sync += [
+                valid["ifmap"].eq(issue),
+                about["ifmap"].eq(issued),
+                address.eq(Cat(filter_word, filter_bank)),
+            ]
             for before, after in zip(names, names[1:], strict=False):
                 m.d.sync += [
                     valid[after].eq(valid[before]),
@@ -252,7 +261,9 @@ class PE(wiring.Component):
                     zero[after].eq(zero[before]),
                 ]
         filter_read = filter_spad.read_port()
-        ifmap_value = [Signal(signed(config.operand_width), name=f"ifmap_{i}", reset_less=True) for i in range(2)]
+        ifmap_value = [
+            Signal(signed(config.operand_width), name=f"ifmap_{i}", reset_less=True) for i in range(2)
+        ]
         filter_value = Signal(signed(config.data_width), reset_less=True)
         m.d.comb += [
             zero["ifmap"].eq((ring_read.data == 0) & int(config.zero_gating)),
@@ -269,7 +280,7 @@ class PE(wiring.Component):
         # -- multiply and accumulate -----------------------------------------------------------------
         product = Signal(signed(config.operand_width + config.data_width), reset_less=True)
         m.submodules.psum_spad = psum_spad = memory.Memory(
-            shape=signed(config.psum_width), depth=spads.psum, init=[]
+            shape=signed(config.psum_width), depth=1 << bits_for(spads.psum - 1), init=[]
         )
         psum_write = psum_spad.write_port()
         psum_read = psum_spad.read_port(transparent_for=(psum_write,))  # p = 1: the sum feeds straight back

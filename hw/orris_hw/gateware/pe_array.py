@@ -54,7 +54,8 @@ class PEArray(wiring.Component):
         rows = [PERow(config) for _ in range(config.array.rows)]
         for number, row in enumerate(rows):
             row.emission_key = config.content_hash()
-            m.submodules[f"row_{number}"] = Once(row, "pe_row")
+            once: Any = Once(row, "pe_row")
+            m.submodules[f"row_{number}"] = once
         for above, below in pairwise(rows):
             wiring.connect(m, above.ifmap_next, below.ifmap)
             wiring.connect(m, above.filter_next, below.filter)

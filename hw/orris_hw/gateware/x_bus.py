@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -46,7 +46,8 @@ class _Hop(wiring.Component):
         wanted, onward = Signal(), Signal()
         delivered, forwarded = Signal(), Signal()  # done already, while the other is still waiting
         assignment = Assignment(beat.data[:8])
-        passing = Assignment(self.o.payload.data[:8])
+        onwards = Signal(self._beat)  # an assignment as it goes on: what this column has used up taken off
+        passing = Assignment(onwards.data[:8])
         mine = Signal()
         m.d.comb += [
             wanted.eq(identified & self._wanted(beat, beat.tag == column_id)),
@@ -54,18 +55,15 @@ class _Hop(wiring.Component):
             onward.eq(~(mine & (assignment.count == 0))),
             self.deliver.valid.eq(arrive.o.valid & wanted & ~delivered),
             self.o.valid.eq(arrive.o.valid & onward & ~forwarded),
-            self.o.payload.eq(beat),
+            onwards.kind.eq(beat.kind),
+            onwards.tag.eq(beat.tag + mine if self.consecutive_ids else beat.tag),
+            passing.skip.eq(assignment.skip - ~mine),
+            passing.count.eq(assignment.count - mine),
+            self.o.payload.eq(Mux(beat.kind == Kind.ASSIGN, onwards, beat)),
             arrive.o.ready.eq(
                 (~wanted | delivered | self.deliver.ready) & (~onward | forwarded | self.o.ready)
             ),
         ]
-        with m.If(beat.kind == Kind.ASSIGN):
-            with m.If(mine):
-                m.d.comb += passing.count.eq(assignment.count - 1)
-                if self.consecutive_ids:
-                    m.d.comb += self.o.payload.tag.eq(beat.tag + 1)
-            with m.Else():
-                m.d.comb += passing.skip.eq(assignment.skip - 1)
         with m.If(arrive.o.valid):
             with m.If(arrive.o.ready):
                 m.d.sync += [delivered.eq(0), forwarded.eq(0)]

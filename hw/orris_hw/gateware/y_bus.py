@@ -16,7 +16,6 @@ from .beats import (
     PassField,
     PassFlags,
     RowField,
-    filter_lanes,
     filter_x_beat,
     filter_y_beat,
     ifmap_lanes,
@@ -154,7 +153,7 @@ class IfmapRow(wiring.Component):
         value = beat.kind == Kind.VALUE
         m.d.comb += [
             here.eq(beat.distance == 0),
-            matches.eq(((beat.chunk - chunk).as_unsigned()[: len(chunk)] <= chunks) & (beat.phase == phase)),
+            matches.eq(((beat.chunk - chunk).as_unsigned()[: len(chunk)] < chunks) & (beat.phase == phase)),
         ]
         _Fork(m, arrive.o, Mux(value, matches, here), value | ~here, fifo.i, self.o)
         m.d.comb += [
@@ -167,7 +166,8 @@ class IfmapRow(wiring.Component):
             m.d.comb += self.o.payload.distance.eq(beat.distance - 1)
         with m.If(arrive.o.valid & here & (beat.kind == Kind.PARAMETER)):
             with m.Switch(beat.tag):
-                for field, target in ((RowField.CHUNK, chunk), (RowField.CHUNKS, chunks), (RowField.PHASE, phase)):
+                fields = {RowField.CHUNK: chunk, RowField.CHUNKS: chunks, RowField.PHASE: phase}
+                for field, target in fields.items():
                     with m.Case(field):
                         m.d.sync += target.eq(beat.data)
 

@@ -1,0 +1,200 @@
+"""Row heads of the Y-buses against a model of the rows."""
+
+import random
+from typing import Any
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.sim import Simulator
+
+from orris_hw.config import preset
+from orris_hw.gateware.beats import Kind, PassField, RowField, filter_lanes, ifmap_lanes
+from orris_hw.gateware.y_bus import FilterRow, IfmapRow
+
+ROWS = 4
+CONFIG = preset("orris-168")
+LANES = {"filter": filter_lanes(CONFIG), "ifmap": ifmap_lanes(CONFIG)}
+WIDTH = {"filter": CONFIG.data_width, "ifmap": CONFIG.operand_width}
+Beat = dict[str, Any]
+
+
+def pack(values, width):
+    return sum((value % (1 << width)) << (width * n) for n, value in enumerate(values))
+
+
+def filter_beats(rng, count):
+    for _ in range(count):
+        kind = rng.choice((Kind.VALUE, Kind.VALUE, Kind.CLEAR, Kind.ASSIGN, Kind.PARAMETER))
+        value = kind == Kind.VALUE
+        yield {
+            "kind": kind, "distance": rng.randrange(ROWS), "tag": rng.randrange(7),
+            "last": rng.randint(0, 1) if value else 0, "count": rng.randrange(LANES["filter"]),
+            "data": rng.getrandbits(LANES["filter"] * WIDTH["filter"]) if value else rng.getrandbits(8),
+        }  # fmt: skip
+
+
+def filter_expected(beats):
+    """(kind, tag, last, data) on each row's X-bus."""
+    rows: list[list[Any]] = [[] for _ in range(ROWS)]
+    width = WIDTH["filter"]
+    for beat in beats:
+        kind, data = beat["kind"], beat["data"]
+        for row in range(beat["distance"] + 1):
+            bottom = row == beat["distance"]
+            if kind != Kind.VALUE:
+                flags = kind == Kind.PARAMETER and beat["tag"] == PassField.FLAGS
+                own = data & ~1 if flags and bottom else data  # the bottom of the chain joins nothing
+                rows[row].append((kind.value, beat["tag"], 0, own))
+            elif bottom:
+                for n in range(beat["count"] + 1):
+                    last = beat["last"] and n == beat["count"]
+                    rows[row].append((0, beat["tag"], int(last), data >> (width * n) & ((1 << width) - 1)))
+    return rows
+
+
+def ifmap_beats(rng, count):
+    """First every row is told what it takes; then values, with changes in between."""
+    def parameter(row, field, value):
+        tags = {"distance": row, "chunk": 0, "phase": 0, "tag": field.value}
+        return {"kind": Kind.PARAMETER, **tags, "data": value}
+
+    limits = {RowField.CHUNK: 6, RowField.CHUNKS: 3, RowField.PHASE: 3}
+    for row in range(ROWS):
+        for field, limit in limits.items():
+            yield parameter(row, field, rng.randrange(limit))
+        lanes = rng.randrange(1, LANES["ifmap"] + 1)
+        yield parameter(row, RowField.LANES, lanes - 1)
+        yield parameter(row, RowField.LANE, rng.randrange(LANES["ifmap"] - lanes + 1))
+    for _ in range(count):
+        kind = rng.choice((Kind.VALUE,) * 6 + (Kind.CLEAR, Kind.ASSIGN, Kind.PARAMETER))
+        if kind == Kind.PARAMETER:
+            field = rng.choice(list(limits))
+            yield parameter(rng.randrange(ROWS), field, rng.randrange(limits[field]))
+        else:
+            bits = LANES["ifmap"] * WIDTH["ifmap"] if kind == Kind.VALUE else 8
+            yield {
+                "kind": kind, "distance": rng.randrange(ROWS), "chunk": rng.randrange(8),
+                "phase": rng.randrange(3), "tag": rng.randrange(64), "data": rng.getrandbits(bits),
+            }  # fmt: skip
+
+
+def ifmap_expected(beats):
+    """(kind, tag, data) on each row's X-bus."""
+    rows: list[list[Any]] = [[] for _ in range(ROWS)]
+    state = [dict.fromkeys(RowField, 0) for _ in range(ROWS)]
+    width = WIDTH["ifmap"]
+    for beat in beats:
+        kind, data = beat["kind"], beat["data"]
+        if kind == Kind.PARAMETER:
+            state[beat["distance"]][RowField(beat["tag"])] = data
+        elif kind != Kind.VALUE:
+            rows[beat["distance"]].append((kind.value, beat["tag"], data))
+        else:
+            for row, own in zip(rows, state, strict=True):
+                first, phase = own[RowField.CHUNK], own[RowField.PHASE]
+                if beat["phase"] == phase and first <= beat["chunk"] <= first + own[RowField.CHUNKS]:
+                    for n in range(own[RowField.LANES] + 1):
+                        shift = width * (own[RowField.LANE] + n)
+                        row.append((0, beat["tag"], data >> shift & ((1 << width) - 1)))
+    return rows
+
+
+NETWORKS = {
+    "filter": (FilterRow, filter_beats, filter_expected),
+    "ifmap": (IfmapRow, ifmap_beats, ifmap_expected),
+}
+
+
+def simulate(network, beats, lengths, *, stall=0.0, seed=0):
+    """Send beats down a chain of row heads; return what each X-bus carried and when it had `lengths`."""
+    heads: list[Any] = [NETWORKS[network][0](CONFIG) for _ in range(ROWS)]
+    m = Module()
+    for n, head in enumerate(heads):
+        m.submodules[f"row_{n}"] = head
+        if n:
+            wiring.connect(m, heads[n - 1].o, head.i)
+    m.d.comb += heads[-1].o.ready.eq(1)
+    carried: list[list[Any]] = [[] for _ in range(ROWS)]
+    sim = Simulator(m)
+    sim.add_clock(1e-6)
+    cycles = []
+
+    async def source(ctx):
+        rng = random.Random(f"{seed} source")
+        for beat in beats:
+            while rng.random() < stall:
+                await ctx.tick()
+            ctx.set(heads[0].i.payload, beat)
+            ctx.set(heads[0].i.valid, 1)
+            await ctx.tick().until(heads[0].i.ready)
+            ctx.set(heads[0].i.valid, 0)
+
+    def sink(row):
+        async def bench(ctx):
+            rng, port, held = random.Random(f"{seed} sink {row}"), heads[row].x, None
+            while True:
+                ready = rng.random() >= stall
+                ctx.set(port.ready, ready)
+                _, _, valid, payload = await ctx.tick().sample(port.valid, port.payload)
+                mask = (1 << WIDTH[network]) - 1
+                item = (payload.kind.value, payload.tag, payload.data & mask)
+                if network == "filter":
+                    item = (*item[:2], payload.last, item[2])
+                assert held is None or (valid and item == held), "a waiting beat changed"
+                held = item if valid and not ready else None
+                if valid and ready:
+                    carried[row].append(item)
+
+        return bench
+
+    async def watch(ctx):
+        for cycle in range(40 * len(beats) + 200):
+            await ctx.tick()
+            if [len(row) for row in carried] == lengths:
+                cycles.append(cycle)
+                break
+        for _ in range(40):  # nothing may follow
+            await ctx.tick()
+
+    sim.add_testbench(source, background=True)
+    for row in range(ROWS):
+        sim.add_testbench(sink(row), background=True)
+    sim.add_testbench(watch)
+    sim.run()
+    return carried, cycles[0] if cycles else None
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3, 0.7])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_multicast_to_rows(network, stall):
+    """Every X-bus carries what its row takes, in order, however source and X-buses stall."""
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    _, make, model = NETWORKS[network]
+    beats = list(make(random.Random(seed), 150))
+    expected = model(beats)
+    carried, _ = simulate(network, beats, [len(row) for row in expected], stall=stall, seed=seed)
+    assert carried == expected
+
+
+def test_one_filter_value_every_cycle():
+    beats: list[Beat] = [
+        {"kind": Kind.VALUE, "distance": 0, "tag": 1, "last": 0, "count": 7, "data": n} for n in range(20)
+    ]
+    expected = filter_expected(beats)
+    carried, cycles = simulate("filter", beats, [len(row) for row in expected])
+    assert carried == expected
+    assert cycles is not None and cycles <= 20 * 8 + 6
+
+
+def test_one_ifmap_beat_every_cycle_down_the_rows():
+    """Beats of one value each, taken by every row: the Y-bus and all X-buses move every cycle."""
+    beats: list[Beat] = [
+        {"kind": Kind.VALUE, "distance": 0, "chunk": 0, "phase": 0, "tag": n % 64, "data": n}
+        for n in range(100)
+    ]
+    expected = ifmap_expected(beats)
+    carried, cycles = simulate("ifmap", beats, [len(row) for row in expected])
+    assert carried == expected
+    assert cycles is not None and cycles <= 100 + ROWS + 6
