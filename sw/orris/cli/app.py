@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from . import config, doctor, generate, presets, simulate
+from . import config, demo, doctor, generate, presets, simulate
 from .errors import ErrorReportingGroup
 
-COMMANDS = (doctor, presets, config, generate, simulate)
+COMMANDS = (doctor, presets, config, demo, generate, simulate)
 
 app = typer.Typer(
     cls=ErrorReportingGroup,
@@ -39,6 +39,8 @@ def orris(
     First steps:
 
     [bold]orris doctor[/]   is everything here that the tools need?
+
+    [bold]orris demo[/]   a photograph through the whole accelerator
 
     [bold]orris presets[/]   the accelerators that come by name
 

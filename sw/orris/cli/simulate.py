@@ -11,6 +11,8 @@ from .options import ConfigOption, PresetOption
 from .progress import progress_bars
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from orris.layers import ConvLayer
     from orris.report import LayerReport
 
@@ -138,7 +140,9 @@ def simulate(
     if json_file is not None:
         _write_json(json_file, reports)
     if json_file != "-":
-        _print_tables(Console(), reports)
+        print_tables(Console(), reports)
+        if all(report.bit_exact for report in reports):
+            Console().print("[green]bit-exact[/]: every ofmap value is the golden model's")
     for report in reports:
         if not report.bit_exact:
             typer.secho(f"error: {complaint(report)}", fg=typer.colors.RED, err=True)
@@ -180,13 +184,9 @@ def _write_json(file: str, reports: list[LayerReport]) -> None:
         raise OrrisError(f"cannot write {file}: {error.strerror}") from error
 
 
-def _print_tables(console: Any, reports: list[LayerReport]) -> None:
+def print_tables(console: Console, reports: list[LayerReport]) -> None:
+    """One layer in detail, or a line for each of several."""
     from orris.report import layer_tables, summary_table
 
-    if len(reports) == 1:
-        for table in layer_tables(reports[0]):
-            console.print(table)
-    else:
-        console.print(summary_table(reports))
-    if all(report.bit_exact for report in reports):
-        console.print("[green]bit-exact[/]: every ofmap value is the golden model's")
+    for table in layer_tables(reports[0]) if len(reports) == 1 else (summary_table(reports),):
+        console.print(table)
