@@ -153,7 +153,7 @@ class IfmapRow(wiring.Component):
         value = beat.kind == Kind.VALUE
         m.d.comb += [
             here.eq(beat.distance == 0),
-            matches.eq(((beat.chunk - chunk).as_unsigned()[: len(chunk)] < chunks) & (beat.phase == phase)),
+            matches.eq(((beat.chunk - chunk).as_unsigned()[: len(chunk)] <= chunks) & (beat.phase == phase)),
         ]
         _Fork(m, arrive.o, Mux(value, matches, here), value | ~here, fifo.i, self.o)
         m.d.comb += [
