@@ -20,6 +20,8 @@ from orris_hw.emission import EmissionError, Once, emit, emit_to, emit_verilog, 
 # Designs that end in an error leave components unused.
 pytestmark = pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 
+# Its fields depend on one another: assigned in parts, read as a whole and in other parts.
+Report = data.StructLayout({"odd": 1, "next": 3, "pair": 4})
 Beat = data.StructLayout({"value": signed(8), "last": 1})
 
 
@@ -47,6 +49,7 @@ class Cell(wiring.Component):
             "north": In(signed(24)),
             "south": Out(signed(24)),
             "level": Out(range(4)),
+            "report": Out(Report),
         })
 
     def elaborate(self, platform: Any) -> Module:
@@ -65,12 +68,15 @@ class Cell(wiring.Component):
             self.east.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.east.ready),
             self.level.eq(queue.level),
+            self.report.next.eq(queue.level + beat.value[:2]),
+            self.report.odd.eq(self.report.next[0] ^ beat.last),
+            self.report.pair.eq(Value.cast(self.report)[:4] + 3),
             multiplier.a.eq(beat.value),
             multiplier.b.eq(weight.data),
         ]
         with m.If(self.east.valid & self.east.ready):
             m.d.sync += weight.addr.eq(weight.addr + 1)
-        m.d.sync += self.south.eq(self.north + multiplier.product + self.bias)
+        m.d.sync += self.south.eq(self.north + multiplier.product + Value.cast(self.report)[1:7] + self.bias)
         return m
 
 
@@ -168,6 +174,11 @@ def test_a_key_that_hides_a_difference_is_found() -> None:
         cell.emission_key = "the same"
     with pytest.raises(EmissionError, match="do not elaborate to the same hardware"):
         emit(array, "top", check_keys=True)
+
+
+def test_fields_that_depend_on_one_another_are_no_loop() -> None:
+    cell = emit_verilog(Array(), "top").split("module mac_cell(")[1].split("endmodule")[0]
+    assert "assign report = {" in cell and not re.search(r"assign [a-z]\w*\[", cell)
 
 
 def test_sign_extension_is_no_loop() -> None:

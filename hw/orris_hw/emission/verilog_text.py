@@ -23,6 +23,8 @@ LINT_REMARKS = {
 def split_verilog(text: str) -> dict[str, str]:
     """Verilog text -> module name -> module."""
     text = text.replace(" = + ", " = ")  # the buffers around concatenations have done their work
+    # Yosys warns of comments with a meaning.
+    text = text.replace("casez (s) // synopsys parallel_case", "(* parallel_case *) casez (s)")
     return {match[1]: match[0] for match in _MODULE.finditer(text)}
 
 
