@@ -44,6 +44,8 @@ class CommandModel:
         self.pool_words: set[int] = set()
         self.read_window = self.write_window = (0, len(memory))
         self.dtype = np.dtype(f"<i{config.data_width // 8}")
+        self.ifmap_lanes = config.networks.ifmap_bits // config.data_width
+        self.filter_lanes = config.networks.filter_bits // config.data_width
 
     # -- running -------------------------------------------------------------------------------------------
     def run(self, address: int, commands: int) -> None:
@@ -272,6 +274,9 @@ class CommandModel:
                 own = self._row(stream[:, starts], weights[:, i], f["shift"])
                 joined = self._limit(own + joined)
                 self._count_row(f, stream)
+            sent = sum(row % f["stride"] < f["R"] for row in range(f["full_height"])) * len(columns)
+            beats = max(1, f["pixel_lanes"] // self.ifmap_lanes)
+            self.counts["net_ifmap_beats"] += sent * len(blocks) * beats
             self._give(f["signal_filter"])
             yield "moved"
             psums = joined if k == 0 and f["first"] else self._limit(self._read_psums(f) + joined)
@@ -301,9 +306,8 @@ class CommandModel:
         pes = f["e"] * f["sets"]
         filters = f["p"] * f["taps"]
         self.counts["macs"] += pes * filters * f["positions"]
-        self.counts["net_filter_values"] += pes * filters
+        self.counts["net_filter_beats"] += f["sets"] * -(-filters // self.filter_lanes)
         self.counts["spad_filter_write"] += pes * filters
-        self.counts["net_ifmap_values"] += f["sets"] * stream.size
         self.counts["spad_ifmap_write"] += f["sets"] * stream.size
         self.counts["spad_ifmap_read"] += pes * f["taps"] * f["positions"]
         self.counts["net_psum_values"] += pes * f["p"] * f["positions"]

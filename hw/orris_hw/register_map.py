@@ -173,7 +173,7 @@ COUNTERS = (
     Counter("spad_psum_write", 9, "partial sums written to psum scratchpads"),
     Counter("net_ifmap_beats", 1, "beats of ifmap values on the Y-bus"),
     Counter("net_filter_beats", 1, "beats of filter values on the Y-bus"),
-    Counter("net_psum_values", 5, "partial sums that left the columns"),
+    Counter("net_psum_values", 9, "partial sums passed up, from PE to PE and to the psum ports"),
     Counter("glb_ifmap_read", 1, "words read by the ifmap feeder"),
     Counter("glb_filter_read", 1, "words read by the filter feeder"),
     Counter("glb_psum_read", 5, "psums read by the psum ports"),

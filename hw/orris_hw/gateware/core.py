@@ -261,7 +261,6 @@ class Core(wiring.Component):
             **{name: pe[name] for name, _ in pe.shape()},
             "net_ifmap_beats": events.ifmap_beat,
             "net_filter_beats": events.filter_beat,
-            "net_psum_values": events.psums,
             "glb_ifmap_read": moves(buffer.ifmap_read.req),
             "glb_filter_read": moves(buffer.filter_read.req),
             "glb_psum_read": events.psum_reads,

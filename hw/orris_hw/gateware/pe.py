@@ -31,6 +31,7 @@ class PeEvents(data.Struct):
     spad_filter_write: 1
     spad_psum_read: 1
     spad_psum_write: 1
+    net_psum_values: 1  # a psum that left, to the PE above or to the psum port
 
 
 class PassState(data.Struct):
@@ -329,6 +330,7 @@ class PE(wiring.Component):
             leave.i.valid.eq(own_valid & (~joining.join | self.psum_in.valid)),
             self.psum_in.ready.eq(own_valid & joining.join & leave.i.ready),
             enable.eq(~own_valid | (leave.i.valid & leave.i.ready)),
+            events.net_psum_values.eq(leave.i.valid & leave.i.ready),
         ]
         wiring.connect(m, leave.o, wiring.flipped(self.psum_out))
         return m

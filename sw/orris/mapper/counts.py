@@ -8,12 +8,15 @@ sent::
     ifmap to PEs          sum_w e q x(f)  x sum_u t    x sum_c L
     ifmap scratchpads     sum_w e f       x sum_u t    x T x sum_c L     a value is read once per tap
     filters to PEs        sum_w e         x sum_u t p  x T x sum_c L
-    psums between PEs     sum_w e f       x sum_u t p  x sum_c L
+    psums passed up       sum_w e f       x sum_u t p  x sum_c L
     psums, buffer         sum_w e f       x sum_u t p  x (K - 1)         each way
     ifmap words, buffer   sum_w words(w)  x sum_u sum_c sum_passes (channel blocks of the pass)
     filter words, buffer  number of w     x sum_u t ceil(p T / block) x sum_c L
-    ofmap words           sum_w e f       x sum_u sum_sets (words that p channels touch), written
-                          sum_w e f       x ceil(M / block), read to be stored
+    ofmap                 sum_w e f       x sum_u t p values written
+                          sum_w e f       x ceil(M / block) words read to be stored
+    ifmap beats           sum_w h(e) x(f) x sum_u sum_c sum_passes (channel blocks) x (beats of a block's pixel)
+                          with h(e) = (e - 1) min(U, R) + R rows: each once, for all its PEs
+    filter beats          number of w     x sum_u t ceil(p T / values of a beat) x sum_c L
 
 Memory: ifmap words of a window for every time it is loaded; filters once if they stay or the order is
 "windows", else once per window; parameters two words an entry; 8 words a command.
@@ -21,6 +24,7 @@ Memory: ifmap words of a window for every time it is loaded; filters once if the
 
 from orris_hw.commands import COMMAND_WORDS
 
+from .limits import chunk_lanes
 from .mapping import Mapping
 from .tiling import Span, Window, ceil_div
 
@@ -95,6 +99,9 @@ def expected_counts(mapping: Mapping, commands: int = 0) -> dict[str, int]:
     rows = sum(w.rows.count for w in windows)
     area = sum(w.rows.count * w.columns.count for w in windows)
     sent = sum(w.rows.count * sent_columns(mapping, w.columns.count) for w in windows) * mapping.q
+    sent_rows = {w: (w.rows.count - 1) * min(mapping.stride, layer.R) + layer.R for w in windows}
+    tile = sum(sent_rows[w] * sent_columns(mapping, w.columns.count) for w in windows)
+    filter_lanes = mapping.config.networks.filter_bits // mapping.config.data_width
     sets = sum(run.sets for run in runs)
     filters = sum(run.sets * run.p for run in runs)
 
@@ -107,8 +114,10 @@ def expected_counts(mapping: Mapping, commands: int = 0) -> dict[str, int]:
         "spad_ifmap_read": area * sets * taps * logical,
         "spad_ifmap_write": sent * sets * logical,
         "spad_filter_write": rows * filters * taps * logical,
-        "net_ifmap_values": sent * sets * logical,
-        "net_filter_values": rows * filters * taps * logical,
+        "net_ifmap_beats": tile * pass_blocks(mapping) * (mapping.pixel_lanes // chunk_lanes(mapping)),
+        "net_filter_beats": sum(run.sets * ceil_div(run.p * taps, filter_lanes) for run in runs)
+        * logical
+        * len(windows),
         "net_psum_values": area * filters * logical,
         "glb_ifmap_read": sum(read_words(mapping, w) for w in windows) * pass_blocks(mapping),
         "glb_filter_read": sweep * len(windows),
