@@ -138,6 +138,37 @@ def test_components_emitted_before_are_not_reported_as_unused() -> None:
     assert [str(warning.message) for warning in caught] == []
 
 
+def test_equal_helpers_merge_from_the_bottom_up() -> None:
+    class Twin(wiring.Component):
+        def __init__(self, depth: int) -> None:
+            self.depth = depth
+            super().__init__({"i": In(4), "put": In(1), "get": In(1), "o": Out(4)})
+
+        def elaborate(self, platform: Any) -> Module:
+            m = Module()
+            m.submodules.queue = queue = fifo.SyncFIFO(width=4, depth=self.depth)
+            m.d.comb += [queue.w_data.eq(self.i), queue.w_en.eq(self.put), queue.r_en.eq(self.get)]
+            m.d.sync += self.o.eq(queue.r_data)
+            return m
+
+    class Twins(wiring.Component):
+        def __init__(self) -> None:
+            super().__init__({"i": In(4), "put": In(1), "get": In(1), "o": Out(4).array(3)})
+
+        def elaborate(self, platform: Any) -> Module:
+            m = Module()
+            for name, depth, o in zip(("first", "second", "third"), (2, 2, 3), self.o, strict=True):
+                m.submodules[name] = twin = Twin(depth)
+                m.d.comb += [twin.i.eq(self.i), twin.put.eq(self.put), twin.get.eq(self.get), o.eq(twin.o)]
+            return m
+
+    verilog = emit_verilog(Twins(), "top")
+    assert modules_of(verilog) == ["top", "top_twin_0", "top_sync_fifo_0", "top_twin_1", "top_sync_fifo_1"]
+    instances = re.findall(r"^  (top_\w+) (\w+) \(", verilog, re.MULTILINE)
+    assert instances == [("top_twin_0", "first"), ("top_twin_0", "second"), ("top_twin_1", "third"),
+                         ("top_sync_fifo_0", "queue"), ("top_sync_fifo_1", "queue")]
+
+
 def test_border_cells_keep_every_port() -> None:
     cell = emit_verilog(Array(1, 1), "top").split("module mac_cell(")[1].split(");")[0]
     assert cell.split(",\n  ")[0].strip() == "clk"
