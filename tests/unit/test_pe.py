@@ -140,7 +140,9 @@ def test_random_passes(name, stall):
 
     taps = sum(p.taps * p.positions for p in passes)
     zero_macs = sum(
-        p.p * sum(p.ifmap[f * p.step + j] == 0 for j in range(p.taps)) for p in passes for f in range(p.positions)
+        p.p * sum(p.ifmap[f * p.step + j] == 0 for j in range(p.taps))
+        for p in passes
+        for f in range(p.positions)
     )
     assert events["mac_done"] + events["mac_gated"] == sum(p.macs for p in passes)
     assert events["mac_gated"] == zero_macs

@@ -138,11 +138,9 @@ class Core(wiring.Component):
                 load.index,
             ),
             (beyond(buffer.store_read.req, reads.payload.addr), ErrorCode.GLB_RANGE, store.index),
-            (beyond(buffer.ifmap_read.req, buffer.ifmap_read.req.payload), ErrorCode.GLB_RANGE, compute.index),
-            (
-                beyond(buffer.filter_read.req, buffer.filter_read.req.payload),
-                ErrorCode.GLB_RANGE,
-                compute.index,
+            *(
+                (beyond(port.req, port.req.payload), ErrorCode.GLB_RANGE, compute.index)
+                for port in (buffer.ifmap_read, buffer.filter_read)
             ),
             (beyond(buffer.post_write, buffer.post_write.payload.addr), ErrorCode.GLB_RANGE, compute.index),
             (semaphores.overflow, ErrorCode.SEMAPHORE, commands.index),

@@ -14,7 +14,7 @@ sent::
     filter words, buffer  number of w     x sum_u t ceil(p T / block) x sum_c L
     ofmap                 sum_w e f       x sum_u t p values written
                           sum_w e f       x ceil(M / block) words read to be stored
-    ifmap beats           sum_w h(e) x(f) x sum_u sum_c sum_passes (channel blocks) x (beats of a block's pixel)
+    ifmap beats           sum_w h(e) x(f) x sum_u sum_c sum_passes (channel blocks) x (beats of a pixel)
                           with h(e) = (e - 1) min(U, R) + R rows: each once, for all its PEs
     filter beats          number of w     x sum_u t ceil(p T / values of a beat) x sum_c L
 
