@@ -19,10 +19,9 @@ CONFIGURATIONS = {
 }
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.4])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_layers(simulator, name, stall, seed, tmp_path):
+def test_layers(simulator, name, seed, tmp_path):
     config = CONFIGURATIONS[name]
-    more = dict(stall=stall, layers=LAYERS, cycles=60_000)
+    more = dict(layers=LAYERS, cycles=60_000)
     bench(top(config), "accelerator", simulator, config, seed, tmp_path, **more)

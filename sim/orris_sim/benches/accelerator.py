@@ -19,7 +19,7 @@ from orris_hw.gateware.accelerator import Accelerator
 from orris_hw.register_map import ErrorCode
 
 from .axi import CANARY, Host, Memory, WithIds
-from .bench import PERIOD, configuration, known, settings, start
+from .bench import PERIOD, STALLS, configuration, known, settings, start
 
 MARGIN = 256
 """Bytes of memory after the last one in use."""
@@ -82,9 +82,10 @@ def _layer(shape: dict[str, Any]) -> ConvLayer:
 
 
 @cocotb.test()
-async def layers(dut: Any) -> None:
+@cocotb.parametrize(stall=STALLS)
+async def layers(dut: Any, stall: float) -> None:
     """After a bad program, layer after layer is bit-exact, and nothing else in memory changes."""
-    config, stall = configuration(), settings()["stall"]
+    config = configuration()
     work = []
     for number, shape in enumerate(settings()["layers"]):
         layer = _layer(shape)

@@ -16,6 +16,8 @@ from orris_hw.emission.ports import component_ports
 
 PERIOD = 10
 """Clock period in ns."""
+STALLS = (0.0, 0.4)
+"""Every bench runs without stalls; then, after a reset from where that ended, with stalls on every port."""
 
 
 def settings() -> dict[str, Any]:

@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import cocotb
-from cocotb.triggers import ClockCycles
 
 from orris_hw.config import AcceleratorConfig
 from orris_hw.gateware.beats import PassField
 from orris_hw.gateware.pe import PE
 
-from .bench import configuration, generator, settings, start
+from .bench import STALLS, configuration, generator, settings, start
 from .numbers import add, signed
-from .streams import StreamSink, StreamSource, until
+from .streams import StreamSink, StreamSource
 
 
 class Pass:
@@ -70,11 +69,12 @@ class Pass:
 
 
 @cocotb.test()
-async def random_passes(dut: Any) -> None:
+@cocotb.parametrize(stall=STALLS)
+async def random_passes(dut: Any, stall: float) -> None:
     """Every psum of every pass, whatever stalls."""
     config = configuration()
     pe = PE(config)
-    rng, stall = generator("passes"), settings()["stall"]
+    rng = generator("passes")
     passes = [Pass(rng, config) for _ in range(settings()["passes"])]
     expected = [psum for one in passes for psum in one.psums()]
 
@@ -88,13 +88,4 @@ async def random_passes(dut: Any) -> None:
     # Only the sum of what comes from below counts: its flags are not looked at.
     cocotb.start_soon(psum_in.send(
         {"psum": value, "first": 0, "last": 1, "end": 0} for one in passes for value in one.below))
-    await until(lambda: len(psum_out.received) >= len(expected), dut.clk, 50_000, "psums")
-    await ClockCycles(dut.clk, 30)  # nothing may follow
-    assert psum_out.received == expected, _difference(psum_out.received, expected)
-
-
-def _difference(received: list[Any], expected: list[Any]) -> str:
-    for number, (got, wanted) in enumerate(zip(received, expected, strict=False)):
-        if got != wanted:
-            return f"psum {number} of {len(expected)} is {got}, not {wanted}"
-    return f"{len(received)} psums instead of {len(expected)}"
+    await psum_out.check(expected, 50_000)

@@ -11,6 +11,8 @@ from cocotb.types import LogicArray, Range
 
 from .bench import four_valued, generator, known
 
+_AFTER = 30  # cycles
+
 
 class _Port:
     """The three signals of a stream port, found by the port's name in the Verilog."""
@@ -109,6 +111,23 @@ class StreamSink(_Port):
                 assert held is None, f"{self._name} took {held:#x} back before it was taken"
 
 
+    async def check(self, expected: list[Any], cycles: int) -> None:
+        """Waits, at most so many cycles, until all payloads have come, then for some that should not come.
+
+        They must be the expected ones, in order.
+        """
+        for _ in range(cycles):
+            if len(self.received) >= len(expected):
+                break
+            await self._edge
+        for _ in range(_AFTER):
+            await self._edge
+        for number, (got, wanted) in enumerate(zip(self.received, expected, strict=False)):
+            assert got == wanted, f"{self._name}: number {number} of {len(expected)} is {got}, not {wanted}"
+        count = len(self.received)
+        assert count == len(expected), f"{self._name}: {count} payloads came, not {len(expected)}"
+
+
 def pack(shape: Any, value: Any) -> int:
     """The bits of a value of an Amaranth shape."""
     if isinstance(value, Mapping):
@@ -118,19 +137,12 @@ def pack(shape: Any, value: Any) -> int:
 
 def unpack(shape: Any, bits: int) -> Any:
     """The value of an Amaranth shape in the lowest of these bits: an int, or a dict by field."""
-    if not isinstance(shape, Shape) and isinstance(shape, (data.Layout, type)):
+    try:
         fields = data.Layout.cast(shape)
+    except TypeError:  # no struct
+        fields = None
+    if fields is not None:
         return {name: unpack(field.shape, bits >> field.offset) for name, field in fields}
     cast = Shape.cast(shape)
     bits &= (1 << cast.width) - 1
     return bits - (1 << cast.width) if cast.signed and bits >> (cast.width - 1) else bits
-
-
-async def until(condition: Any, clock: Any, cycles: int, what: str) -> None:
-    """Waits until `condition()` holds, at most so many cycles."""
-    edge = RisingEdge(clock)
-    for _ in range(cycles):
-        if condition():
-            return
-        await edge
-    raise AssertionError(f"{what}: not after {cycles} cycles")

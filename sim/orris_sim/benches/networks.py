@@ -1,0 +1,171 @@
+"""Stops of the X-buses and heads of the rows: every beat goes where its tags say, once, in order."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import cocotb
+
+from orris_hw.config import AcceleratorConfig
+from orris_hw.gateware.beats import Kind, PassField, RowField, filter_lanes, ifmap_lanes
+from orris_hw.gateware.x_bus import FilterHop, IfmapHop
+from orris_hw.gateware.y_bus import FilterRow, IfmapRow
+
+from .bench import STALLS, configuration, generator, settings, start
+from .streams import StreamSink, StreamSource
+
+Beat = dict[str, int]
+Model = Callable[[AcceleratorConfig, list[Beat]], tuple[list[Beat], list[Any]]]
+VALUE, CLEAR, ASSIGN, PARAMETER = (Kind[name].value for name in ("VALUE", "CLEAR", "ASSIGN", "PARAMETER"))
+
+
+def hop(ifmap: bool) -> Model:
+    """A column's stop: beats for the next column, and payloads for this column's PE."""
+
+    def model(config: AcceleratorConfig, beats: list[Beat]) -> tuple[list[Beat], list[Any]]:
+        onward, delivered = [], []
+        own: int | None = None
+        for beat in beats:
+            kind, tag, value = beat["kind"], beat["tag"], beat["data"]
+            passes_on = True
+            if kind == CLEAR:
+                own = None
+            elif kind == ASSIGN:
+                skip, count, rest = value & 15, value >> 4 & 15, value & ~255
+                if skip:
+                    beat = beat | {"data": rest | (skip - 1) | count << 4}
+                else:
+                    own, passes_on = tag, count > 0
+                    beat = beat | {"data": rest | (count - 1) << 4}
+                    if ifmap:
+                        beat["tag"] = (tag + 1) % 64
+            elif own is not None and kind == VALUE and tag == own:
+                delivered.append(
+                    signed(value, config.operand_width)
+                    if ifmap
+                    else {"parameter": 0, "field": tag, "last": beat["last"], "data": value}
+                )
+            elif own is not None and kind == PARAMETER and not ifmap:
+                delivered.append({"parameter": 1, "field": tag, "last": beat["last"], "data": value})
+            if passes_on:
+                onward.append(beat)
+        return onward, delivered
+
+    return model
+
+
+def filter_row(config: AcceleratorConfig, beats: list[Beat]) -> tuple[list[Beat], list[Any]]:
+    """The head of a row on the filter network: beats for the rows below, and for the row's X-bus."""
+    onward, sent = [], []
+    width = config.data_width
+    for beat in beats:
+        kind, distance = beat["kind"], beat["distance"]
+        if distance:
+            onward.append(beat | {"distance": distance - 1})
+        if kind == VALUE and not distance:
+            for lane in range(beat["count"] + 1):
+                last = beat["last"] if lane == beat["count"] else 0
+                value = beat["data"] >> (lane * width) & ((1 << width) - 1)
+                sent.append({"kind": kind, "tag": beat["tag"], "last": last, "data": value})
+        elif kind != VALUE:
+            value = beat["data"] & ((1 << width) - 1)
+            if kind == PARAMETER and beat["tag"] == PassField.FLAGS and not distance:
+                value &= ~1  # the bottom of the chain joins nothing
+            sent.append({"kind": kind, "tag": beat["tag"], "last": beat["last"], "data": value})
+    return onward, sent
+
+
+def ifmap_row(config: AcceleratorConfig, beats: list[Beat]) -> tuple[list[Beat], list[Any]]:
+    """The head of a row on the ifmap network."""
+    onward, sent = [], []
+    lanes, width = ifmap_lanes(config), config.operand_width
+    own = dict.fromkeys(RowField, 0)
+    for beat in beats:
+        kind, distance = beat["kind"], beat["distance"]
+        if kind == VALUE:
+            onward.append(beat)
+            chunk = (beat["chunk"] - own[RowField.CHUNK]) % 64
+            if chunk <= own[RowField.CHUNKS] and beat["phase"] == own[RowField.PHASE]:
+                for index in range(own[RowField.LANES] + 1):
+                    lane = (own[RowField.LANE] + index) % lanes
+                    value = beat["data"] >> (lane * width) & ((1 << width) - 1)
+                    sent.append({"kind": kind, "tag": beat["tag"], "data": value})
+        elif distance:
+            onward.append(beat | {"distance": distance - 1})
+        elif kind == PARAMETER:
+            own[RowField(beat["tag"])] = beat["data"] & 255
+        else:
+            sent.append({"kind": kind, "tag": beat["tag"], "data": beat["data"] & ((1 << width) - 1)})
+    return onward, sent
+
+
+def signed(value: int, width: int) -> int:
+    """The number that `width` bits stand for."""
+    return value - (1 << width) if value >> (width - 1) else value
+
+
+def x_beat(rng: random.Random, config: AcceleratorConfig, ifmap: bool) -> Beat:
+    """Mostly values, of few tags, and now and then other columns for them."""
+    width = config.operand_width if ifmap else config.data_width
+    beat = {"kind": rng.choice((*[VALUE] * 9, CLEAR, ASSIGN, ASSIGN, PARAMETER)), "tag": rng.randrange(3)}
+    beat["data"] = rng.getrandbits(width)
+    if beat["kind"] == ASSIGN:
+        beat["data"] = rng.choice((0, 0, 1, 3)) | rng.choice((0, 1, 15)) << 4
+    return beat if ifmap else beat | {"last": rng.getrandbits(1) if beat["kind"] == VALUE else 0}
+
+
+def filter_y_beat(rng: random.Random, config: AcceleratorConfig) -> Beat:
+    kind = rng.choice((VALUE, VALUE, CLEAR, ASSIGN, PARAMETER))
+    return {
+        "kind": kind,
+        "distance": rng.choice((0, 0, 1, 15)),
+        "tag": rng.choice(list(PassField)).value if kind == PARAMETER else rng.randrange(16),
+        "last": rng.getrandbits(1) if kind == VALUE else 0,
+        "count": rng.randrange(filter_lanes(config)),
+        "data": rng.getrandbits(max(8, filter_lanes(config) * config.data_width)),
+    }
+
+
+def ifmap_y_beat(rng: random.Random, config: AcceleratorConfig) -> Beat:
+    kind = rng.choice((*[VALUE] * 6, CLEAR, ASSIGN, PARAMETER, PARAMETER))
+    lanes = ifmap_lanes(config)
+    beat = {
+        "kind": kind,
+        "distance": rng.choice((0, 0, 0, 1, 15)),
+        "chunk": rng.randrange(4),
+        "phase": rng.randrange(2),
+        "tag": rng.randrange(64),
+        "data": rng.getrandbits(max(8, lanes * config.operand_width)),
+    }
+    if kind == PARAMETER:
+        field = rng.choice(list(RowField))
+        limit = {RowField.PHASE: 2, RowField.LANE: lanes, RowField.LANES: lanes}.get(field, 4)
+        beat |= {"tag": field.value, "data": rng.randrange(limit)}
+    return beat
+
+
+# By name: the component, its second output, random beats for it, and its model.
+BLOCKS = {
+    "ifmap_hop": (IfmapHop, "deliver", lambda rng, config: x_beat(rng, config, True), hop(True)),
+    "filter_hop": (FilterHop, "deliver", lambda rng, config: x_beat(rng, config, False), hop(False)),
+    "ifmap_row": (IfmapRow, "x", ifmap_y_beat, ifmap_row),
+    "filter_row": (FilterRow, "x", filter_y_beat, filter_row),
+}
+
+
+@cocotb.test()
+@cocotb.parametrize(stall=STALLS)
+async def random_beats(dut: Any, stall: float) -> None:
+    """The block of the settings, its two outputs stalling each on its own."""
+    config = configuration()
+    block, output, draw, model = BLOCKS[settings()["block"]]
+    component, rng = block(config), generator("beats")
+    beats = [draw(rng, config) for _ in range(settings()["beats"])]
+    onward, local = model(config, beats)
+    source = StreamSource(dut, "i", component.i, stall)
+    there = StreamSink(dut, "o", component.o, stall).start()
+    here = StreamSink(dut, output, getattr(component, output), stall).start()
+    await start(dut, component)
+    cocotb.start_soon(source.send(beats))
+    await there.check(onward, 50_000)
+    await here.check(local, 50_000)
