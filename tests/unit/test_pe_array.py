@@ -163,15 +163,14 @@ def simulate(config, runs, rng, seed, limit=30_000):
 def test_random_runs(name, seed):
     rng = random.Random(seed)
     config = CONFIGS[name]
-    runs, cycles = [], 0
+    runs = []
     while len(runs) < 4:
         run = random_run(rng, config, most=4)
         need = run.passes * (run.p * run.taps * max(run.positions, run.sets * run.rows)) + sum(
             len(columns) * run.q for k in range(run.passes) for *_, columns in run.steps(k)
         )
-        if cycles + need < 600:
+        if need < 200:  # cycles, about
             runs.append(run)
-            cycles += need
     simulate(config, runs, rng, seed)
 
 
