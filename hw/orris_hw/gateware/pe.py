@@ -10,7 +10,7 @@ from amaranth.utils import bits_for
 from ..config import AcceleratorConfig
 from .arithmetic import saturate
 from .beats import FIELD_BITS, PassField, PassFlags, pe_filter_beat, psum_beat
-from .buffers import SkidBuffer
+from .buffers import StreamFifo
 
 LATENCY = 7
 """Cycles from the issue of a last tap to its psum on `psum_out`."""
@@ -38,14 +38,13 @@ class PassState(data.Struct):
     filters: 6
     taps: 6
     step: 6
-    overlap: 6
     positions_low: 8
     positions_high: POSITION_BITS - 8
     flags: PassFlags
 
 
-_FIELDS = {field.name.lower(): field for field in PassField}
-"""Name in `PassState` of each field sent to a PE."""
+_FIELDS = {name: PassField[name.upper()] for name, _ in data.Layout.cast(PassState)}
+"""The field sent to a PE for each member of `PassState`."""
 
 
 class PE(wiring.Component):
@@ -128,7 +127,7 @@ class PE(wiring.Component):
             events.spad_filter_write.eq(load.en),
         ]
         # A field is decoded into one strobe each and written a cycle later; filters always follow it.
-        strobes, field_data = Signal(len(_FIELDS)), Signal(FIELD_BITS, reset_less=True)
+        strobes, field_data = Signal(len(PassField)), Signal(FIELD_BITS, reset_less=True)
         m.d.sync += strobes.eq(Mux(accept & beat.parameter, 1 << beat.field, 0))
         for name, target in following.items():
             with m.If(strobes[_FIELDS[name].value]):
@@ -156,30 +155,40 @@ class PE(wiring.Component):
             shape=signed(config.operand_width), depth=1 << bits_for(spads.ifmap - 1), init=[]
         )
         ring_write, ring_read = ifmap_spad.write_port(), ifmap_spad.read_port()
+        # Pointers: the first word that may not be overwritten, the one at the current tap, the next to come.
+        # They count modulo more than the ring holds, so that equal ones mean empty and never full.
+        oldest, here, coming = (
+            Signal(range(spads.ifmap + 1), name=name) for name in ("oldest", "here", "coming")
+        )
         held = Signal(range(spads.ifmap + 1))  # words that may not be overwritten
-        ahead = Signal(range(spads.ifmap + 1))  # words at the current tap and beyond
         room = Signal(init=1)
         push, free = Signal(), Signal()
         m.d.comb += [
             self.ifmap.ready.eq(room),
             push.eq(self.ifmap.valid & room),
+            ring_write.addr.eq(coming),
             ring_write.data.eq(self.ifmap.payload),
             ring_write.en.eq(push),
+            ring_read.addr.eq(here),
             events.spad_ifmap_write.eq(push),
         ]
         with m.If(push):
-            m.d.sync += ring_write.addr.eq(Mux(ring_write.addr == spads.ifmap - 1, 0, ring_write.addr + 1))
+            m.d.sync += coming.eq(coming + 1)
+        with m.If(free):
+            m.d.sync += oldest.eq(oldest + 1)
         with m.If(push != free):
-            m.d.sync += [held.eq(Mux(push, held + 1, held - 1)), room.eq(~push | (held != spads.ifmap - 1))]
+            m.d.sync += [held.eq(held + Mux(push, 1, -1)), room.eq(~push | (held != spads.ifmap - 1))]
 
         # -- issue: taps outside, filters inside -------------------------------------------------
+        available = Signal()  # the ifmap value of the current tap
         issue, last_issue = Signal(), Signal()  # of a multiply-accumulate; of a tap's last
         filter_index, tap, position = Signal(6), Signal(6), Signal(POSITION_BITS)
         filter_bank, filter_word = Signal(), Signal.like(load_word)
         first_filter, last_filter = Signal(), Signal()
         first_tap, last_tap, last_position = Signal(), Signal(), Signal()
         m.d.comb += [
-            issue.eq(active & ahead.any() & enable),
+            available.eq(here != coming),
+            issue.eq(active & available & enable),
             first_filter.eq(filter_index == 0),
             last_filter.eq(filter_index == current.filters),
             first_tap.eq(tap == 0),
@@ -189,7 +198,7 @@ class PE(wiring.Component):
             free.eq(last_issue & (last_position | (tap < current.step))),
             ring_read.en.eq(issue & first_filter),
             events.spad_ifmap_read.eq(ring_read.en),
-            events.stall_ifmap.eq(active & enable & ~ahead.any()),
+            events.stall_ifmap.eq(active & enable & ~available),
             events.stall_psum.eq(active & ~enable),
             events.stall_filter.eq(~active & loading),
         ]
@@ -199,33 +208,25 @@ class PE(wiring.Component):
             end_of_pass.eq(end_of_position & last_position),
             switch.eq(loaded & (~active | end_of_pass)),
         ]
-        # The tap after the last of a position is the first of the next: `overlap` values back in the ring.
-        returns, back = Signal(), Signal(6)
-        pointer = Signal(signed(len(ring_read.addr) + 2))
-        m.d.comb += [
-            returns.eq(last_tap & ~last_position),
-            back.eq(Mux(returns, current.overlap, 0)),
-            pointer.eq(ring_read.addr + 1 - back),
-        ]
-        with m.If(issue):
-            m.d.sync += [
-                filter_index.eq(Mux(last_filter, 0, filter_index + 1)),
-                filter_word.eq(Mux(last_filter & last_tap, 0, filter_word + 1)),
-            ]
+        # Counters wrap in branches of their own, which synthesis turns into resets.
         with m.If(last_issue):
-            m.d.sync += tap.eq(Mux(last_tap, 0, tap + 1))
-            with m.If(pointer < 0):
-                m.d.sync += ring_read.addr.eq(pointer + spads.ifmap)
-            with m.Elif(pointer == spads.ifmap):
-                m.d.sync += ring_read.addr.eq(0)
-            with m.Else():
-                m.d.sync += ring_read.addr.eq(pointer)
-            with m.If(last_tap):
-                m.d.sync += position.eq(Mux(last_position, 0, position + 1))
+            m.d.sync += filter_index.eq(0)
+        with m.Elif(issue):
+            m.d.sync += filter_index.eq(filter_index + 1)
+        with m.If(end_of_position):
+            m.d.sync += [tap.eq(0), filter_word.eq(0)]
+        with m.Else():
+            with m.If(issue):
+                m.d.sync += filter_word.eq(filter_word + 1)
+            with m.If(last_issue):
+                m.d.sync += tap.eq(tap + 1)
+        with m.If(end_of_pass):
+            m.d.sync += position.eq(0)
+        with m.Elif(end_of_position):
+            m.d.sync += position.eq(position + 1)
+        # The next position starts at the oldest word, unless its last tap frees that and all before it.
         with m.If(last_issue):
-            m.d.sync += ahead.eq(ahead + push - 1 + back)
-        with m.Elif(push):
-            m.d.sync += ahead.eq(ahead + 1)
+            m.d.sync += here.eq(Mux(last_tap & ~free, oldest, here + 1))
         with m.If(end_of_pass):
             m.d.sync += active.eq(0)
         with m.If(switch):
@@ -284,7 +285,7 @@ class PE(wiring.Component):
             shape=signed(config.psum_width), depth=1 << bits_for(spads.psum - 1), init=[]
         )
         psum_write = psum_spad.write_port()
-        psum_read = psum_spad.read_port(transparent_for=(psum_write,))  # p = 1: the sum feeds straight back
+        psum_read = psum_spad.read_port()
         entering, summing = about["operands"], about["product"]
         m.d.comb += [
             psum_read.addr.eq(entering.filter),
@@ -293,12 +294,17 @@ class PE(wiring.Component):
             ),
             events.spad_psum_read.eq(psum_read.en),
         ]
-        with m.If(enable & ~zero["operands"]):
-            m.d.sync += product.eq(ifmap_value[1] * filter_value)
+        with m.If(enable):
+            with m.If(zero["operands"]):
+                m.d.sync += product.eq(0)
+            with m.Else():
+                m.d.sync += product.eq(ifmap_value[1] * filter_value)
 
         fixed_point = config.arithmetic == "fixed_point"
         term = product >> summing.flags.shift if fixed_point else product
-        exact = Mux(zero["product"], 0, term) + Mux(summing.first_tap, 0, psum_read.data)
+        own = Signal(signed(config.psum_width), reset_less=True)  # the sum before
+        repeats = Signal()  # it is the one to add to (p = 1), and was not yet in the scratchpad when read
+        exact = term + Mux(summing.first_tap, 0, Mux(repeats, own, psum_read.data))
         total = Signal(signed(config.psum_width))
         m.d.comb += [
             total.eq(saturate(exact, config.psum_width) if fixed_point else exact),
@@ -311,25 +317,34 @@ class PE(wiring.Component):
         ]
 
         # -- join the psum from below ----------------------------------------------------------------
-        m.submodules.leave = leave = SkidBuffer(psum_beat(config))
-        own, own_valid = Signal(signed(config.psum_width), reset_less=True), Signal()
-        joining, own_end = Signal(PassFlags, reset_less=True), Signal(reset_less=True)
+        m.submodules.leave = leave = StreamFifo(psum_beat(config), 2)
+        departs, joins, onward = Signal(), Signal(), Signal()
+        own_valid, own_end, own_flags = Signal(), Signal(reset_less=True), Signal(PassFlags, reset_less=True)
+        below = Signal(signed(config.psum_width), reset_less=True)
+        m.d.comb += [
+            departs.eq(valid["product"] & summing.last_tap),
+            joins.eq(departs & summing.flags.join),
+            onward.eq(~own_valid | leave.i.ready),
+            enable.eq(onward & (~joins | self.psum_in.valid)),
+            self.psum_in.ready.eq(onward & joins),
+        ]
+        with m.If(onward):
+            m.d.sync += own_valid.eq(departs & enable)
         with m.If(enable):
             m.d.sync += [
-                own_valid.eq(valid["product"] & summing.last_tap),
                 own.eq(total),
-                joining.eq(summing.flags),
+                own_flags.eq(summing.flags),
                 own_end.eq(summing.end),
+                below.eq(Mux(summing.flags.join, self.psum_in.payload.psum, 0)),
+                repeats.eq(psum_write.en & (psum_write.addr == psum_read.addr)),
             ]
-        joined = own + Mux(joining.join, self.psum_in.payload.psum, 0)
+        joined = own + below
         m.d.comb += [
             leave.i.payload.psum.eq(saturate(joined, config.psum_width) if fixed_point else joined),
-            leave.i.payload.first.eq(joining.first),
-            leave.i.payload.last.eq(joining.last),
+            leave.i.payload.first.eq(own_flags.first),
+            leave.i.payload.last.eq(own_flags.last),
             leave.i.payload.end.eq(own_end),
-            leave.i.valid.eq(own_valid & (~joining.join | self.psum_in.valid)),
-            self.psum_in.ready.eq(own_valid & joining.join & leave.i.ready),
-            enable.eq(~own_valid | (leave.i.valid & leave.i.ready)),
+            leave.i.valid.eq(own_valid),
             events.net_psum_values.eq(leave.i.valid & leave.i.ready),
         ]
         wiring.connect(m, leave.o, wiring.flipped(self.psum_out))
