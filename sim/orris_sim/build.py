@@ -67,7 +67,7 @@ def build(
     """
     tell = progress or (lambda text: None)
     flags = (*VERILATOR_FLAGS, *(TRACE_FLAGS if trace else ()))
-    control = isolation.isolation(verilog, TOP)
+    control = isolation.isolation(verilog)
     identity = "\0".join([verilog, control, HARNESS.read_text(), _MAKEFILE, *flags, *OPTIMISE, versions()])
     place = cache_directory() / "simulators" / hashlib.sha256(identity.encode()).hexdigest()[:24]
     library = place / "libsim.so"

@@ -18,29 +18,22 @@ _INPUT = re.compile(r"^  input (?:\[\d+:0\] )?(\w+);$", re.MULTILINE)
 _CLOCK = re.compile(r"(?:\w+_)?(?:clk|rst)")
 
 
-def isolation(verilog: str, top: str) -> str:
+def isolation(verilog: str) -> str:
     """Verilator's control file for a Verilog text as our emission writes it.
 
-    It names the data inputs of every module that occurs more than once below `top`; clocks and resets
-    must not be hidden from Verilator.
+    It names the data inputs of every module that a parent has several of; clocks and resets must not be
+    hidden from Verilator.
     """
     modules = {found[1]: found[0] for found in _MODULE.finditer(verilog)}
     children = {
         name: Counter(child for child in _INSTANCE.findall(text) if child in modules)
         for name, text in modules.items()
     }
-    instances: Counter[str] = Counter()
-
-    def count(module: str, times: int) -> None:
-        instances[module] += times
-        for child, each in children.get(module, {}).items():
-            count(child, times * each)
-
-    count(top, 1)
+    # A module that stands once in its parent is best dissolved in it, however often the parent stands.
+    repeated = sorted({child for times in children.values() for child, count in times.items() if count > 1})
     lines = [
         f'public_flat_rd -module "{module}" -var "{name}"'
-        for module, times in instances.items()
-        if times > 1
+        for module in repeated
         for name in _INPUT.findall(modules[module])
         if not _CLOCK.fullmatch(name)
     ]

@@ -235,8 +235,7 @@ module single(
   input one;
 endmodule
 """
-    assert isolation(text, "top").splitlines() == [
+    assert isolation(text).splitlines() == [
         "`verilator_config",
         'public_flat_rd -module "pair" -var "data"',
-        'public_flat_rd -module "cell_x" -var "go"',
     ]

@@ -10,8 +10,8 @@ from ..config import AcceleratorConfig
 from ..emission.once import Once
 from .beats import filter_y_beat, ifmap_y_beat, psum_beat
 from .event_sum import EventSum, event_sums
-from .pe import PE, PeEvents
-from .x_bus import FilterHop, IfmapHop
+from .pe import PeEvents
+from .pe_tile import PETile
 from .y_bus import FilterRow, IfmapRow
 
 
@@ -55,32 +55,24 @@ class PERow(wiring.Component):
         m = Module()
         config = self.config
 
-        def place(component: Any, module: str, name: str) -> Any:
-            component.emission_key = config.content_hash()
-            m.submodules[name] = Once(component, module)
-            return component
-
-        ifmap_row = place(IfmapRow(config), "ifmap_row", "ifmap_row")
-        filter_row = place(FilterRow(config), "filter_row", "filter_row")
+        m.submodules.ifmap_row = ifmap_row = IfmapRow(config)
+        m.submodules.filter_row = filter_row = FilterRow(config)
+        m.submodules.event_sum = event_sum = EventSum(PeEvents, config.array.columns)
         wiring.connect(m, wiring.flipped(self.ifmap), ifmap_row.i)
         wiring.connect(m, wiring.flipped(self.filter), filter_row.i)
         wiring.connect(m, ifmap_row.o, wiring.flipped(self.ifmap_next))
         wiring.connect(m, filter_row.o, wiring.flipped(self.filter_next))
-        m.submodules.event_sum = event_sum = EventSum(PeEvents, config.array.columns)
         m.d.comb += self.events.eq(event_sum.sums)
 
         x_ifmap, x_filter = ifmap_row.x, filter_row.x
         for column in range(config.array.columns):
-            pe = place(PE(config), "pe", f"pe_{column}")
-            ifmap_hop = place(IfmapHop(config), "ifmap_hop", f"ifmap_hop_{column}")
-            filter_hop = place(FilterHop(config), "filter_hop", f"filter_hop_{column}")
-            wiring.connect(m, x_ifmap, ifmap_hop.i)
-            wiring.connect(m, x_filter, filter_hop.i)
-            wiring.connect(m, ifmap_hop.deliver, pe.ifmap)
-            wiring.connect(m, filter_hop.deliver, pe.filter)
-            wiring.connect(m, wiring.flipped(self.psum_in[column]), pe.psum_in)
-            wiring.connect(m, pe.psum_out, wiring.flipped(self.psum_out[column]))
-            m.d.comb += event_sum.events[column].eq(pe.events)
-            x_ifmap, x_filter = ifmap_hop.o, filter_hop.o
+            tile = PETile(config)
+            m.submodules[f"pe_tile_{column}"] = Once(tile, "pe_tile")
+            wiring.connect(m, x_ifmap, tile.ifmap)
+            wiring.connect(m, x_filter, tile.filter)
+            wiring.connect(m, wiring.flipped(self.psum_in[column]), tile.psum_in)
+            wiring.connect(m, tile.psum_out, wiring.flipped(self.psum_out[column]))
+            m.d.comb += event_sum.events[column].eq(tile.events)
+            x_ifmap, x_filter = tile.ifmap_next, tile.filter_next
         m.d.comb += [x_ifmap.ready.eq(1), x_filter.ready.eq(1)]  # past the last column
         return m
