@@ -61,7 +61,8 @@ def demo(
     photograph = load_photograph(HEIGHT, WIDTH)
     data = LayerData(photograph, filter_weights(), filter_requant())
     with progress_bars() as bars:
-        run = run_layer(photograph_layer(HEIGHT, WIDTH), accelerator, data, watcher=watcher(bars, "photograph"))
+        layer = photograph_layer(HEIGHT, WIDTH)
+        run = run_layer(layer, accelerator, data, watcher=watcher(bars, layer.name))
         bars.add_task("writing the Verilog", total=None)
         verilog, description = write_product(accelerator, output)
         picture = output / "photograph.png"

@@ -185,8 +185,10 @@ def _write_json(file: str, reports: list[LayerReport]) -> None:
 
 
 def print_tables(console: Console, reports: list[LayerReport]) -> None:
-    """One layer in detail, or a line for each of several."""
+    """One layer in detail, or a line for each of several; nothing of one that did not end."""
     from orris.report import layer_tables, summary_table
 
+    if len(reports) == 1 and reports[0].problem is not None:
+        return
     for table in layer_tables(reports[0]) if len(reports) == 1 else (summary_table(reports),):
         console.print(table)
