@@ -65,7 +65,7 @@ def test_smallest_and_largest():
         array=dict(rows=16, columns=16),
         data_width=16,
         psum_width=48,
-        scratchpads=dict(filter=1024, ifmap=64, psum=64),
+        scratchpads=dict(filter=1024, ifmap=63, psum=64),
         global_buffer=dict(banks=64, depth=4096),
         networks=dict(psum_bits=768, fifo_depth=16),
         post_processing=dict(lanes=16, channels=4096),
@@ -126,7 +126,7 @@ def test_content_hash_is_of_the_hardware_not_the_name():
         (
             {"scratchpads": {"ifmap": 3}},
             "scratchpads.ifmap = 3: must be at least 4 "
-            "(4 <= scratchpads.ifmap <= 64; ifmap values of the sliding window: q*S)",
+            "(4 <= scratchpads.ifmap <= 63; ifmap values of the sliding window: q*S)",
         ),
         ({"array": {"rows": "12"}}, 'array.rows = "12": must be a whole number'),
         ({"array": {"rows": 12.0}}, "array.rows = 12.0: must be a whole number"),

@@ -31,7 +31,7 @@ class Scratchpads(_Part):
     """Depths in words, per PE."""
 
     filter: int = Field(ge=8, le=1024, description="filter values per bank (there are two banks): p*q*S")
-    ifmap: int = Field(ge=4, le=64, description="ifmap values of the sliding window: q*S")
+    ifmap: int = Field(ge=4, le=63, description="ifmap values of the sliding window: q*S")
     psum: int = Field(ge=1, le=64, description="partial sums: p")
 
 
