@@ -198,3 +198,44 @@ def test_one_ifmap_beat_every_cycle_down_the_rows():
     carried, cycles = simulate("ifmap", beats, [len(row) for row in expected])
     assert carried == expected
     assert cycles is not None and cycles <= 100 + ROWS + 6
+
+
+FORK_BEATS: dict[str, Beat] = {  # a beat for row 0 and for the rows below
+    "filter": {"kind": Kind.CLEAR, "distance": ROWS - 1, "tag": 0, "last": 0, "count": 0},
+    "ifmap": {"kind": Kind.VALUE, "distance": 0, "chunk": 0, "phase": 0, "tag": 0},
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_each_side_takes_a_beat_once_while_the_other_is_full(network):
+    """X-bus blocked and FIFO full while the next row takes now and then; the other way round; then both."""
+    head: Any = NETWORKS[network][0](CONFIG)
+    phase = 4 * (CONFIG.networks.fifo_depth + 8)  # long enough to fill FIFO and buffers
+    beats = [dict(FORK_BEATS[network], data=n) for n in range(phase // 4)]
+    taken: dict[str, list[int]] = {"x": [], "o": []}
+    sim = Simulator(head)
+    sim.add_clock(1e-6)
+
+    async def source(ctx):
+        for beat in beats:
+            ctx.set(head.i.payload, beat)
+            ctx.set(head.i.valid, 1)
+            await ctx.tick().until(head.i.ready)
+        ctx.set(head.i.valid, 0)
+
+    def sink(port, got, open_in):
+        async def bench(ctx):
+            for cycle in range(4 * phase):
+                ready = cycle // phase >= 2 or (cycle // phase == open_in and cycle % 4 == 0)
+                ctx.set(port.ready, ready)
+                _, _, valid, payload = await ctx.tick().sample(port.valid, port.payload)
+                if valid and ready:
+                    got.append(payload.data)
+
+        return bench
+
+    sim.add_testbench(source, background=True)
+    sim.add_testbench(sink(head.o, taken["o"], open_in=0))
+    sim.add_testbench(sink(head.x, taken["x"], open_in=1))
+    sim.run()
+    assert taken == {"x": list(range(len(beats))), "o": list(range(len(beats)))}
