@@ -6,9 +6,10 @@ import json
 import pytest
 from rich.console import Console
 
-from orris.layers import ConvLayer, Padding
+from orris.layers import ConvLayer, Padding, find_layer
 from orris.mapper import map_layer
 from orris.report import LEVELS, LayerReport, layer_tables, movements, run_as_dict, summary_table, words_at
+from orris.report.tables import short
 from orris_hw.config import preset
 from orris_hw.register_map import COUNTERS
 
@@ -84,7 +85,25 @@ def test_tables(report):
     for words in ("4 filters 3 x 3", "3 x 4 PEs", "1,024 (predicted 1,000)", "75.0%", "for ifmap 12.5%"):
         assert words in text
     summary = shown(summary_table([report, report]))
-    assert "2,048" in summary and summary.count("75.0%") == 3
+    assert "2.05k" in summary and summary.count("75.0%") == 3 and "NO" not in summary
+
+
+def test_summaries_fit_a_narrow_terminal(report):
+    console = Console(file=io.StringIO(), width=80)
+    layer = find_layer("resnet18.layer2.0.downsample")
+    huge = {name: 10**12 for name in NAMES}
+    console.print(summary_table([report, changed(report, layer=layer, counters=huge, mismatches=1)]))
+    text = console.file.getvalue()
+    assert "…" not in text and "1.02k" in text and "1.00T" in text and "NO" in text
+
+
+@pytest.mark.parametrize(
+    "number, text",
+    [(0, "0"), (999, "999"), (1000, "1.00k"), (9994, "9.99k"), (9995, "10.0k"), (99949, "99.9k"),
+     (99950, "100k"), (999499, "999k"), (999500, "1.00M"), (1234567, "1.23M"), (10**15, "1000T")],
+)  # fmt: skip
+def test_short_numbers(number, text):
+    assert short(number) == text
 
 
 def test_json_of_one_layer(report):

@@ -1,6 +1,6 @@
 """Reports as tables for a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
 from rich.table import Table
@@ -8,36 +8,60 @@ from rich.table import Table
 from .layer_report import STALLS, LayerReport
 from .movement import LEVELS, movements, words_at
 
+_FIGURES = (
+    "bit-\nexact",
+    "\ncycles",
+    "utili-\nsation",
+    "scratch-\npads",
+    "\nnetworks",
+    "global\nbuffer",
+    "\nDRAM",
+    "\nstalled",
+)
+
 
 def summary_table(reports: Sequence[LayerReport]) -> Table:
-    """A line for each layer: is it right, how fast, what moved where, what stalled; a total for several."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("layer", no_wrap=True)
-    table.add_column("bit-exact")
-    for heading in ("cycles", "utilisation", *LEVELS, *(f"stalls, {name[6:]}" for name in STALLS)):
-        table.add_column(heading, justify="right")
+    """A line for each layer: is it right, how fast, what moved at each level, what part of the PE-cycles
+    was spent waiting; a total for several. Fits 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("\nlayer", overflow="fold")
+    for heading in _FIGURES:
+        table.add_column(heading, justify="right", no_wrap=True)
     for report in reports:
-        table.add_row(
-            report.layer.name,
-            "yes" if report.bit_exact else "[red]NO[/]",
-            f"{report.cycles:,}",
-            f"{report.utilization:.1%}",
-            *(f"{words_at(report.counters, level):,}" for level in LEVELS),
-            *(f"{report.stalled(name):.1%}" for name in STALLS),
-        )
+        moved = (words_at(report.counters, level) for level in LEVELS)
+        stalled = sum(report.stalled(name) for name in STALLS)
+        figures = report.bit_exact, report.cycles, report.utilization, moved, stalled
+        table.add_row(report.layer.name, *_figures(*figures))
     if len(reports) > 1:
-        pes, cycles = reports[0].config.pes, sum(report.cycles for report in reports)
-        pe_cycles = max(1, pes * cycles)
+        cycles = sum(report.cycles for report in reports)
+        pe_cycles = max(1, reports[0].config.pes * cycles)
+        moved = (sum(words_at(report.counters, level) for report in reports) for level in LEVELS)
+        stalled = sum(report.counters.get(name, 0) for report in reports for name in STALLS)
+        macs = sum(report.macs for report in reports)
+        exact = all(report.bit_exact for report in reports)
         table.add_section()
-        table.add_row(
-            "all",
-            "yes" if all(report.bit_exact for report in reports) else "[red]NO[/]",
-            f"{cycles:,}",
-            f"{sum(report.macs for report in reports) / pe_cycles:.1%}",
-            *(f"{sum(words_at(report.counters, level) for report in reports):,}" for level in LEVELS),
-            *(f"{sum(r.counters.get(name, 0) for r in reports) / pe_cycles:.1%}" for name in STALLS),
-        )
+        table.add_row("all", *_figures(exact, cycles, macs / pe_cycles, moved, stalled / pe_cycles))
     return table
+
+
+def _figures(
+    exact: bool, cycles: int, utilization: float, moved: Iterable[int], stalled: float
+) -> Iterator[str]:
+    yield "yes" if exact else "[red]NO[/]"
+    yield short(cycles)
+    yield f"{utilization:.1%}"
+    yield from map(short, moved)
+    yield f"{stalled:.1%}"
+
+
+def short(number: int) -> str:
+    """Three digits and a unit: 1234567 is 1.23M."""
+    value, units = float(number), iter(("", "k", "M", "G", "T"))
+    unit = next(units)
+    while value >= 999.5 and unit != "T":
+        value, unit = value / 1000, next(units)
+    digits = 0 if not unit or value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{digits}f}{unit}"
 
 
 def layer_tables(report: LayerReport) -> tuple[Table, Table]:
