@@ -23,7 +23,7 @@ _FIGURES = (
 def summary_table(reports: Sequence[LayerReport]) -> Table:
     """A line for each layer: is it right, how fast, what moved at each level, what part of the PE-cycles
     was spent waiting; a total for several. Fits 80 columns."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("\nlayer", overflow="fold")
     for heading in _FIGURES:
         table.add_column(heading, justify="right", no_wrap=True)
