@@ -151,7 +151,10 @@ def test_random_passes(name, stall):
     assert events["spad_filter_write"] == sum(p.p * p.taps for p in passes)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1, 40), (1, 3, 1, 40), (2, 3, 2, 20), (16, 12, 4, 3), (8, 16, 3, 2)])
+SHAPES = [(1, 1, 1, 40), (1, 3, 1, 40), (2, 3, 2, 20), (16, 12, 4, 3), (8, 16, 3, 2)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_one_mac_every_cycle(shape):
     """Across taps, positions and passes, from the first MAC to the last, also for p = 1 and a full ring."""
     config = preset("orris-168")

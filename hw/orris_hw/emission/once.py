@@ -1,5 +1,7 @@
 """A hard module boundary: every component so marked under one name shares one Verilog module."""
 
+from typing import Any
+
 from amaranth.hdl import Elaboratable, Instance
 from amaranth.lib import wiring
 
@@ -50,7 +52,7 @@ class Once(Elaboratable):
         self.component = component
         self.name = name
 
-    def elaborate(self, platform: object) -> wiring.Component | Instance:
+    def elaborate(self, platform: object) -> Any:
         if isinstance(platform, ModuleLibrary):
             return platform.instantiate(self.component, self.name)
         return self.component

@@ -25,7 +25,8 @@ from .psum_port import PsumPort
 from .semaphores import TokenSink, TokenSource
 from .transfer_units import INDEX_BITS, indexed
 
-_JOB = data.StructLayout({"job": PostJob, "wait": 4, "signal": 4})
+_JOB = data.StructLayout({"job": PostJob, "wait": 4, "signal": 4, "index": INDEX_BITS})
+_UNDER_WAY = data.StructLayout({"signal": 4, "index": INDEX_BITS})
 _JOBS = 2
 """Jobs that wait for their token while the feeders go on."""
 _JOBS_DONE = 8
@@ -51,8 +52,8 @@ class ComputeUnit(wiring.Component):
     param_write : In(stream of parameter words)
     wait, signal : three each: ifmap feeder, filter feeder, post-processing
     idle : Out(1)
-    index : Out(32)
-        The newest RUN handed out.
+    index : Out(32), three
+        The RUN that the ifmap feeder, the filter feeder and post-processing work on.
     events : Out(struct of counter increments)
     """
 
@@ -74,7 +75,7 @@ class ComputeUnit(wiring.Component):
                 "wait": Out(TokenSink()).array(3),
                 "signal": Out(TokenSource()).array(3),
                 "idle": Out(1),
-                "index": Out(INDEX_BITS),
+                "index": Out(INDEX_BITS).array(3),
                 "pe_events": Out(self._array.events.shape()),
                 "events": Out(
                     data.StructLayout(
@@ -137,9 +138,11 @@ class ComputeUnit(wiring.Component):
             everyone = everyone & (~(port.valid) | port.ready)
             with m.If(port.valid & port.ready):
                 m.d.sync += given[number].eq(1)
+                if port is not jobs.i:
+                    m.d.sync += self.index[number].eq(self.runs.payload.index)
         m.d.comb += self.runs.ready.eq(everyone)
         with m.If(everyone):
-            m.d.sync += [given.eq(0), self.index.eq(self.runs.payload.index)]
+            m.d.sync += given.eq(0)
 
         copy_fields(m, data.View(IFMAP_RUN, ifmap.run.payload), run)
         copy_fields(m, data.View(FILTER_RUN, filters.run.payload), run)
@@ -160,11 +163,12 @@ class ComputeUnit(wiring.Component):
             job.rounding.eq(run.rounding),
             jobs.i.payload.wait.eq(run.wait_ofmap),
             jobs.i.payload.signal.eq(run.signal_ofmap),
+            jobs.i.payload.index.eq(self.runs.payload.index),
         ]
 
     def _finish(self, m: Module, jobs: Any, post: Any) -> None:
         """Gives a job to post-processing once its token is there; gives a token when it is done."""
-        m.submodules.signals = signals = StreamFifo(4, _JOBS_DONE)
+        m.submodules.signals = signals = StreamFifo(_UNDER_WAY, _JOBS_DONE)
         wait, signal = self.wait[2], self.signal[2]
         head = jobs.o.payload
         granted = Signal()
@@ -176,10 +180,12 @@ class ComputeUnit(wiring.Component):
             post.job.payload.eq(head.job),
             jobs.o.ready.eq(post.job.valid & post.job.ready),
             signals.i.valid.eq(jobs.o.ready),
-            signals.i.payload.eq(head.signal),
+            signals.i.payload.signal.eq(head.signal),
+            signals.i.payload.index.eq(head.index),
+            self.index[2].eq(signals.o.payload.index),
             signals.o.ready.eq(post.done),
             signal.give.eq(post.done),
-            signal.id.eq(signals.o.payload),
+            signal.id.eq(signals.o.payload.signal),
             signal.count.eq(1),
         ]
         with m.If(jobs.o.ready):

@@ -139,10 +139,14 @@ class Core(wiring.Component):
             ),
             (beyond(buffer.store_read.req, reads.payload.addr), ErrorCode.GLB_RANGE, store.index),
             *(
-                (beyond(port.req, port.req.payload), ErrorCode.GLB_RANGE, compute.index)
-                for port in (buffer.ifmap_read, buffer.filter_read)
+                (beyond(port.req, port.req.payload), ErrorCode.GLB_RANGE, index)
+                for port, index in zip((buffer.ifmap_read, buffer.filter_read), compute.index, strict=False)
             ),
-            (beyond(buffer.post_write, buffer.post_write.payload.addr), ErrorCode.GLB_RANGE, compute.index),
+            (
+                beyond(buffer.post_write, buffer.post_write.payload.addr),
+                ErrorCode.GLB_RANGE,
+                compute.index[2],
+            ),
             (semaphores.overflow, ErrorCode.SEMAPHORE, commands.index),
             (self._stuck(m, read_dma, write_dma, compute, commands), ErrorCode.TIMEOUT, commands.index),
         ]
