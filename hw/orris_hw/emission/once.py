@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Elaboratable, Instance
+from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
 
 from .library import ModuleLibrary
