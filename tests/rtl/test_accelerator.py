@@ -6,22 +6,22 @@ from orris_hw.config import preset
 from orris_sim.benches.accelerator import top
 from rtl.benches import SIMULATORS, bench
 
-LAYERS = [
-    dict(name="3x3", N=1, G=1, M=8, C=8, H=4, W=6, R=3, S=3, padding=(1, 1, 1, 1)),
-    dict(name="pointwise", N=1, G=1, M=5, C=12, H=3, W=3, R=1, S=1),
-    dict(name="strided", N=2, G=2, M=6, C=4, H=7, W=7, R=3, S=3, U=2, padding=(1, 0, 1, 0)),
-]
+THREE = dict(name="3x3", N=1, G=1, M=8, C=8, H=4, W=6, R=3, S=3, padding=(1, 1, 1, 1))
+POINTWISE = dict(name="pointwise", N=1, G=1, M=5, C=12, H=3, W=3, R=1, S=1)
+STRIDED = dict(name="strided", N=2, G=2, M=6, C=4, H=7, W=7, R=3, S=3, U=2, padding=(1, 0, 1, 0))
+SMALL = dict(name="small", N=1, G=1, M=3, C=2, H=4, W=5, R=3, S=2, padding=(0, 1, 1, 0))
 CONFIGURATIONS = {
     "tiny": preset("tiny"),
     "1x1": preset("tiny").derive({
         "array": {"rows": 1, "columns": 1}, "post_processing": {"lanes": 1}, "networks": {"psum_bits": 32},
     }),
 }
+LAYERS = {"tiny": [THREE, POINTWISE, STRIDED], "1x1": [POINTWISE, SMALL]}
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_layers(simulator, name, seed, tmp_path):
     config = CONFIGURATIONS[name]
-    more = dict(layers=LAYERS, cycles=60_000)
+    more = dict(layers=LAYERS[name], cycles=60_000)
     bench(top(config), "accelerator", simulator, config, seed, tmp_path, **more)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from orris.compiler import CompiledLayer, compile_layer
 from orris.driver import Device, DeviceError
 from orris.golden import conv2d, random_layer_data
+from orris.golden.tensors import IntArray
 from orris.layers import ConvLayer, Padding
 from orris.mapper import map_layer
 from orris_hw.config import AcceleratorConfig
@@ -58,12 +59,12 @@ class BenchTransport:
     @resume
     async def _write(self, offset: int, value: int) -> None:
         written = self._host.write(offset, value.to_bytes(4, "little"))
-        answer = await with_timeout(written, PATIENCE * PERIOD, "ns")
+        answer: Any = await with_timeout(written, PATIENCE * PERIOD, "ns")
         assert answer.resp == AxiResp.OKAY, f"write of register {offset:#x}: {answer.resp!r}"
 
     @resume
     async def _read(self, offset: int) -> int:
-        answer = await with_timeout(self._host.read(offset, 4), PATIENCE * PERIOD, "ns")
+        answer: Any = await with_timeout(self._host.read(offset, 4), PATIENCE * PERIOD, "ns")
         assert answer.resp == AxiResp.OKAY, f"read of register {offset:#x}: {answer.resp!r}"
         return int.from_bytes(answer.data, "little")
 
@@ -110,7 +111,7 @@ async def layers(dut: Any, stall: float) -> None:
         _check_untouched(memory, compiled, compiled.pack_ifmap(ifmap))
 
 
-def _bad_program(device: Device, memory: Memory, compiled: CompiledLayer, ifmap: NDArray[np.integer]) -> None:
+def _bad_program(device: Device, memory: Memory, compiled: CompiledLayer, ifmap: IntArray) -> None:
     """A program whose first command is none."""
     device.load(compiled, ifmap)
     memory.content[compiled.program_address] = 0xFF

@@ -48,7 +48,8 @@ class WithIds(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.inner = Once(self._component, self._name)
+        inner: Any = Once(self._component, self._name)
+        m.submodules.inner = inner
         own = {path: value for path, _, value in self.signature.flatten(self)}
         for path, member, value in self._component.signature.flatten(self._component):
             m.d.comb += own[path].eq(value) if member.flow == Out else value.eq(own[path])

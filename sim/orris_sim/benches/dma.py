@@ -96,8 +96,8 @@ async def _read(dut: Any, dma: WithIds, stall: float) -> None:
     memory = Memory(dut, "axi", SIZE, stall)
     memory.content[:] = rng.randbytes(SIZE)
     work = [(t, rng.choice(list(Destination)).value) for t in transfers(rng, settings()["transfers"])]
-    source = StreamSource(dut, "transfer", dma.transfer, stall)
-    sink = StreamSink(dut, "write", dma.write, stall).start()
+    source = StreamSource(dut, dma, "transfer", stall)
+    sink = StreamSink(dut, dma, "write", stall).start()
     watch = await _begin(dut, dma)
     cocotb.start_soon(
         source.send(fields(t, "dest_addr", "dest_stride") | {"dest": destination} for t, destination in work)
@@ -116,9 +116,9 @@ async def _write(dut: Any, dma: WithIds, stall: float) -> None:
     memory = Memory(dut, "axi", SIZE, stall)
     memory.content[:] = bytes([CANARY]) * SIZE
     work = transfers(rng, settings()["transfers"])
-    source = StreamSource(dut, "transfer", dma.transfer, stall)
-    requests = StreamSink(dut, "read", dma.read, stall).start()
-    answers = StreamSource(dut, "data", dma.data, stall)
+    source = StreamSource(dut, dma, "transfer", stall)
+    requests = StreamSink(dut, dma, "read", stall).start()
+    answers = StreamSource(dut, dma, "data", stall)
 
     def word(place: int) -> int:
         return place * 0x9E3779B97F4A7C15 % (1 << 64)  # of the buffer: any function of the address

@@ -118,9 +118,9 @@ async def rounds(dut: Any, stall: float) -> None:
     """Readers, writers and psum ports at once."""
     config = configuration()
     buffer, rng, contents = GlobalBuffer(config), generator("rounds"), Contents(config)
-    requests = {n: StreamSource(dut, f"{n}_req", getattr(buffer, n).req, stall) for n in READ_CLIENTS}
-    answers = {n: StreamSink(dut, f"{n}_resp", getattr(buffer, n).resp, stall).start() for n in READ_CLIENTS}
-    writers = {n: StreamSource(dut, n, getattr(buffer, n), stall) for n in WRITE_CLIENTS}
+    requests = {n: StreamSource(dut, buffer, f"{n}_req", stall) for n in READ_CLIENTS}
+    answers = {n: StreamSink(dut, buffer, f"{n}_resp", stall).start() for n in READ_CLIENTS}
+    writers = {n: StreamSource(dut, buffer, n, stall) for n in WRITE_CLIENTS}
     psum_ports = PsumPorts(dut, config)
     await start(dut, buffer)
     cocotb.start_soon(psum_ports.run())

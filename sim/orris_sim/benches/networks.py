@@ -16,7 +16,8 @@ from .streams import StreamSink, StreamSource
 
 Beat = dict[str, int]
 Model = Callable[[AcceleratorConfig, list[Beat]], tuple[list[Beat], list[Any]]]
-VALUE, CLEAR, ASSIGN, PARAMETER = (Kind[name].value for name in ("VALUE", "CLEAR", "ASSIGN", "PARAMETER"))
+VALUE, CLEAR, ASSIGN, PARAMETER = range(4)
+assert [kind.name for kind in Kind] == ["VALUE", "CLEAR", "ASSIGN", "PARAMETER"]
 
 
 def hop(ifmap: bool) -> Model:
@@ -162,9 +163,9 @@ async def random_beats(dut: Any, stall: float) -> None:
     component, rng = block(config), generator("beats")
     beats = [draw(rng, config) for _ in range(settings()["beats"])]
     onward, local = model(config, beats)
-    source = StreamSource(dut, "i", component.i, stall)
-    there = StreamSink(dut, "o", component.o, stall).start()
-    here = StreamSink(dut, output, getattr(component, output), stall).start()
+    source = StreamSource(dut, component, "i", stall)
+    there = StreamSink(dut, component, "o", stall).start()
+    here = StreamSink(dut, component, output, stall).start()
     await start(dut, component)
     cocotb.start_soon(source.send(beats))
     await there.check(onward, 50_000)

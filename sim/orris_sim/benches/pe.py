@@ -78,10 +78,10 @@ async def random_passes(dut: Any, stall: float) -> None:
     passes = [Pass(rng, config) for _ in range(settings()["passes"])]
     expected = [psum for one in passes for psum in one.psums()]
 
-    ifmap = StreamSource(dut, "ifmap", pe.ifmap, stall)
-    filters = StreamSource(dut, "filter", pe.filter, stall)
-    psum_in = StreamSource(dut, "psum_in", pe.psum_in, stall)
-    psum_out = StreamSink(dut, "psum_out", pe.psum_out, stall).start()
+    ifmap = StreamSource(dut, pe, "ifmap", stall)
+    filters = StreamSource(dut, pe, "filter", stall)
+    psum_in = StreamSource(dut, pe, "psum_in", stall)
+    psum_out = StreamSink(dut, pe, "psum_out", stall).start()
     await start(dut, pe)
     cocotb.start_soon(ifmap.send(value for one in passes for value in one.ifmap))
     cocotb.start_soon(filters.send(beat for one in passes for beat in one.beats()))

@@ -8,10 +8,11 @@ import cocotb
 import numpy as np
 
 from orris_hw.config import AcceleratorConfig
-from orris_hw.gateware.beats import Kind, PassField, RowField, filter_lanes, ifmap_lanes
+from orris_hw.gateware.beats import PassField, RowField, filter_lanes, ifmap_lanes
 from orris_hw.gateware.pe_array import PEArray
 
 from .bench import STALLS, configuration, generator, settings, start
+from .networks import ASSIGN, CLEAR, PARAMETER, VALUE
 from .streams import StreamSink, StreamSource
 
 
@@ -48,10 +49,10 @@ class ArrayPass:
     def filter_beats(self) -> Iterator[dict[str, int]]:
         """Columns of each set, description of the pass, then the filters of every set and row."""
         beat = {"distance": self.config.array.rows - 1, "tag": 0, "last": 0, "count": 0, "data": 0}
-        yield beat | {"kind": Kind.CLEAR}
+        yield beat | {"kind": CLEAR}
         for number in range(self.sets):
             columns = number * self.e | (self.e - 1) << 4
-            yield beat | {"kind": Kind.ASSIGN, "tag": number, "data": columns}
+            yield beat | {"kind": ASSIGN, "tag": number, "data": columns}
         beat["distance"] = self.rows - 1
         step = self.q * self.V
         fields = {
@@ -64,7 +65,7 @@ class ArrayPass:
             PassField.FLAGS: 1 | self.first << 1 | self.last << 2,
         }
         for field, value in fields.items():
-            yield beat | {"kind": Kind.PARAMETER, "tag": int(field), "data": value}
+            yield beat | {"kind": PARAMETER, "tag": int(field), "data": value}
         lanes, width = filter_lanes(self.config), self.config.data_width
         for number in range(self.sets):
             for row in range(self.rows):
@@ -72,7 +73,7 @@ class ArrayPass:
                 for start_at in range(0, len(values), lanes):
                     part = values[start_at : start_at + lanes]
                     yield {
-                        "kind": Kind.VALUE,
+                        "kind": VALUE,
                         "distance": row,
                         "tag": number,
                         "last": int(start_at + lanes >= len(values)),
@@ -96,17 +97,17 @@ class ArrayPass:
                 RowField.LANES: self.q - 1,
             }
             for field, value in fields.items():
-                yield beat | {"kind": Kind.PARAMETER, "tag": int(field), "data": value}
-            yield beat | {"kind": Kind.CLEAR}
+                yield beat | {"kind": PARAMETER, "tag": int(field), "data": value}
+            yield beat | {"kind": CLEAR}
             for number in range(self.sets if used else 0):
                 columns = number * self.e | (self.e - 1) << 4
-                yield beat | {"kind": Kind.ASSIGN, "tag": r // self.U, "data": columns}
+                yield beat | {"kind": ASSIGN, "tag": r // self.U, "data": columns}
         for x in range(self.width):
             for y in range(self.height):
                 for chunk in range(self.chunks):
                     values = self.ifmap[chunk * self.lanes : (chunk + 1) * self.lanes, y, x].tolist()
                     yield idle | {
-                        "kind": Kind.VALUE,
+                        "kind": VALUE,
                         "chunk": chunk,
                         "phase": y % self.U,
                         "tag": y // self.U,
@@ -141,9 +142,9 @@ async def random_passes(dut: Any, stall: float) -> None:
     config = configuration()
     array, rng = PEArray(config), generator("passes")
     passes = [ArrayPass(rng, config) for _ in range(settings()["passes"])]
-    ifmap = StreamSource(dut, "ifmap", array.ifmap, stall)
-    filters = StreamSource(dut, "filter", array.filter, stall)
-    psums = [StreamSink(dut, f"psum_{c}", array.psum[c], stall).start() for c in range(config.array.columns)]
+    ifmap = StreamSource(dut, array, "ifmap", stall)
+    filters = StreamSource(dut, array, "filter", stall)
+    psums = [StreamSink(dut, array, f"psum_{c}", stall).start() for c in range(config.array.columns)]
     await start(dut, array)
     cocotb.start_soon(ifmap.send(beat for one in passes for beat in one.ifmap_beats()))
     cocotb.start_soon(filters.send(beat for one in passes for beat in one.filter_beats()))

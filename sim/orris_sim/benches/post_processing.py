@@ -30,6 +30,7 @@ class Job:
         first = rng.randrange(entries.count - channels + 1)
         limit = 1 << (config.data_width - 1)
         low, high = sorted(rng.randrange(-limit, limit) for _ in range(2))
+        low, high = rng.choice(((low, high), (-limit, limit - 1)))
         rounding = rng.choice(ROUNDINGS)
         requant = Requant(
             *(part[first : first + channels] for part in (entries.bias, entries.multiplier, entries.shift)),
@@ -58,7 +59,9 @@ class Job:
         }
         shape = (1, channels, self.e, self.positions)
         draw = np.random.default_rng(rng.getrandbits(32))
-        self.psums: NDArray[np.int64] = draw.integers(-(1 << 18), 1 << 18, shape)
+        # Of all magnitudes, so that results are in range for any shift.
+        widest = draw.integers(-(1 << 18), 1 << 18, shape)
+        self.psums: NDArray[np.int64] = widest >> draw.integers(0, 15, shape)
         dtype = np.dtype(f"int{config.data_width}")
         values = post_process(self.psums, requant, dtype, sum_width(config.psum_width))[0]
         self.bytes: dict[int, int] = {}
@@ -85,8 +88,9 @@ class Entries:
     def __init__(self, rng: random.Random, config: AcceleratorConfig):
         self.count = config.post_processing.channels
         draw = np.random.default_rng(rng.getrandbits(32))
-        self.bias = draw.integers(-5000, 5000, self.count)
+        self.bias = draw.integers(-9, 10, self.count) * draw.choice((1, 500), self.count)
         self.multiplier = draw.integers(1 << 30, 1 << 31, self.count)
+        self.multiplier[::2] = 1 << 30  # halves: the rounding modes differ in ties, and there are many
         self.shift = draw.integers(-14, 1, self.count)
         self.multiplier[::7] = self.shift[::7] = 0
 
@@ -110,11 +114,11 @@ async def random_jobs(dut: Any, stall: float) -> None:
     for _ in range(settings()["jobs"]):
         jobs.append(Job(rng, config, base, entries))
         base = jobs[-1].end + rng.randrange(3)
-    parameters = StreamSource(dut, "param_write", post.param_write, stall)
-    job_source = StreamSource(dut, "job", post.job, stall)
+    parameters = StreamSource(dut, post, "param_write", stall)
+    job_source = StreamSource(dut, post, "job", stall)
     columns = range(config.array.columns)
-    sums = [StreamSource(dut, f"final_{j}", post.final[j], stall) for j in columns]
-    writes = StreamSink(dut, "write", post.write, stall).start()
+    sums = [StreamSource(dut, post, f"final_{j}", stall) for j in columns]
+    writes = StreamSink(dut, post, "write", stall).start()
     await start(dut, post)
     await parameters.send(entries.writes())
     cocotb.start_soon(job_source.send(job.fields for job in jobs))

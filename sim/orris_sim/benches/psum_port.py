@@ -92,8 +92,8 @@ async def random_runs(dut: Any, stall: float) -> None:
     config, columns = configuration(), settings()["columns"]
     port, rng = PsumPort(config, columns), generator("runs")
     streams = [runs(rng, config, settings()["psums"]) for _ in range(columns)]
-    sources = [StreamSource(dut, f"psum_{c}", port.psum[c], stall) for c in range(columns)]
-    sinks = [StreamSink(dut, f"final_{c}", port.final[c], stall).start() for c in range(columns)]
+    sources = [StreamSource(dut, port, f"psum_{c}", stall) for c in range(columns)]
+    sinks = [StreamSink(dut, port, f"final_{c}", stall).start() for c in range(columns)]
     banks = Banks(dut, columns)
     await start(dut, port)
     cocotb.start_soon(banks.run())

@@ -5,7 +5,7 @@ from typing import Any
 
 import cocotb
 from amaranth.hdl import Const, Shape
-from amaranth.lib import data
+from amaranth.lib import data, wiring
 from cocotb.triggers import RisingEdge
 from cocotb.types import LogicArray, Range
 
@@ -17,12 +17,12 @@ _AFTER = 30  # cycles
 class _Port:
     """The three signals of a stream port, found by the port's name in the Verilog."""
 
-    def __init__(self, dut: Any, name: str, stream: Any, stall: float):
+    def __init__(self, dut: Any, component: wiring.Component, name: str, stall: float):
         self._name, self._stall = name, stall
         self._edge = RisingEdge(dut.clk)
         self._valid, self._ready = getattr(dut, f"{name}_valid"), getattr(dut, f"{name}_ready")
         self._payload = getattr(dut, f"{name}_payload")
-        self._shape = stream.payload.shape()
+        self._shape = _payload_shape(component, name)
         self._rng = generator(name)
 
     async def _pause(self) -> None:
@@ -39,15 +39,15 @@ class StreamSource(_Port):
     Parameters
     ----------
     dut : cocotb handle
+    component : wiring.Component
+        What the design was made from, for the payload's layout.
     name : str
         The port's name in the Verilog, such as `psum_0`.
-    stream : stream interface
-        The same port of the Amaranth component, for its payload's layout.
     stall : float
     """
 
-    def __init__(self, dut: Any, name: str, stream: Any, stall: float = 0.0):
-        super().__init__(dut, name, stream, stall)
+    def __init__(self, dut: Any, component: wiring.Component, name: str, stall: float = 0.0):
+        super().__init__(dut, component, name, stall)
         self._width = Shape.cast(self._shape).width
         self.sent = 0
         self._idle()
@@ -83,8 +83,8 @@ class StreamSink(_Port):
     Parameters: as for `StreamSource`.
     """
 
-    def __init__(self, dut: Any, name: str, stream: Any, stall: float = 0.0):
-        super().__init__(dut, name, stream, stall)
+    def __init__(self, dut: Any, component: wiring.Component, name: str, stall: float = 0.0):
+        super().__init__(dut, component, name, stall)
         self.received: list[Any] = []
         """Payloads taken: ints, or dicts where the payload is a struct."""
         self._ready.value = 0
@@ -126,6 +126,13 @@ class StreamSink(_Port):
             assert got == wanted, f"{self._name}: number {number} of {len(expected)} is {got}, not {wanted}"
         count = len(self.received)
         assert count == len(expected), f"{self._name}: {count} payloads came, not {len(expected)}"
+
+
+def _payload_shape(component: wiring.Component, stream: str) -> Any:
+    for path, member, _ in component.signature.flatten(component):
+        if "_".join(map(str, path)) == f"{stream}_payload":
+            return member.shape
+    raise ValueError(f"{type(component).__name__} has no stream '{stream}'")
 
 
 def pack(shape: Any, value: Any) -> int:
