@@ -31,9 +31,12 @@ def test_demo(small_photograph, tmp_path: Path):
         assert words in result.stdout
     assert result.stdout.splitlines()[-1].startswith("bit-exact: all 3,456 values")
     written = {path.name: path for path in (tmp_path / "demo").iterdir()}
-    assert written.keys() == {"tiny.v", "tiny.json", "photograph.png"}
+    assert written.keys() == {"tiny.v", "tiny.json", "report.json", "photograph.png"}
     assert "module tiny(" in written["tiny.v"].read_text()
     assert json.loads(written["tiny.json"].read_text())["geometry"]["pes"] == 12
+    report = json.loads(written["report.json"].read_text())
+    assert report["bit_exact"] is True
+    assert report["counters"]["mac_done"] + report["counters"]["mac_gated"] >= report["macs"] > 0
     with Image.open(written["photograph.png"]) as picture:
         assert min(picture.size) > 300
         assert len(np.unique(np.asarray(picture.convert("L")))) > 100  # not blank

@@ -20,9 +20,9 @@ class PEArray(wiring.Component):
 
     Ifmap and filter beats enter at the top of the left edge, go down from row head to row head (Y-bus)
     and along each row from column to column (X-bus); psums go up from PE to PE and leave above row 0.
-    Every link is registered: no path is longer with more rows or columns. Latency from a Y-bus input to
-    the PE in row i, column j: i + j + 5 cycles; throughput one beat a cycle on each Y-bus, one value a
-    cycle on each X-bus and one psum a cycle on each column.
+    Every link is registered: no path is longer with more rows or columns. A beat takes one
+    cycle per row and per column on its way, and a few in its row's head; throughput one beat a cycle on each
+    Y-bus, one value a cycle on each X-bus and one psum a cycle on each column.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ import typer
 from .generate import summary
 from .options import ConfigOption, PresetOption
 from .progress import progress_bars
-from .simulate import NOT_EXACT, complaint, print_tables
+from .simulate import NOT_EXACT, complaint, print_tables, write_json
 
 HEIGHT, WIDTH = 320, 240
 """Of the photograph: large enough to look at, and seconds to simulate."""
@@ -30,7 +30,8 @@ def demo(
     """Convolve a photograph on the accelerator in RTL simulation, and write its Verilog.
 
     Eight 3 x 3 filters (edges, blurs, sharpening) over a colour photograph, compared value by value with
-    the golden model. Leaves the feature maps as a picture, and the accelerator as Verilog and JSON.
+    the golden model. Leaves the feature maps as a picture, the figures as JSON, and the accelerator as
+    Verilog and JSON.
 
     Exit status: 0 when the result is bit-exact, 1 when it is not.
     """
@@ -68,9 +69,12 @@ def demo(
         picture = output / "photograph.png"
         if run.ofmap is not None:
             save_feature_maps_png(photograph, run.ofmap, list(FILTERS), picture)
+    figures = output / "report.json"
+    write_json(str(figures), [run.report])
     print_tables(Console(), [run.report])
     typer.echo(f"{verilog}  {summary(verilog)}")
     typer.echo(f"{description}  ports, geometry, registers, command formats")
+    typer.echo(f"{figures}  the figures above, and every counter")
     if run.ofmap is not None:
         typer.echo(f"{picture}  the photograph, and the feature maps the accelerator made of it")
     if not run.report.bit_exact:

@@ -138,7 +138,7 @@ def simulate(
             )
             reports.append(done.report)
     if json_file is not None:
-        _write_json(json_file, reports)
+        write_json(json_file, reports)
     if json_file != "-":
         print_tables(Console(), reports)
         if all(report.bit_exact for report in reports):
@@ -168,7 +168,8 @@ def _check_files(json_file: str | None, vcd: Path | None, layers: list[ConvLayer
             raise OrrisError(f"{option} {path}: there is no such directory")
 
 
-def _write_json(file: str, reports: list[LayerReport]) -> None:
+def write_json(file: str, reports: list[LayerReport]) -> None:
+    """Every figure of the layers as JSON, to a file or (`-`) to standard output."""
     import json
 
     from orris.report import run_as_dict
