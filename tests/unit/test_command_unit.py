@@ -246,7 +246,7 @@ def break_run(run, rng, config):
     weights = run["p"] * run["taps"]
     zeros = (
         "passes", "rows", "last_rows", "e", "sets", "p", "taps", "step", "positions", "filter_words",
-        "filter_slots", "R", "q", "stride", "full_width", "full_height", "width", "height", "period", "kept",
+        "filter_slots", "R", "q", "stride", "full_width", "full_height", "period", "kept",
     )  # fmt: skip
     ways = {f"{name} = 0": {name: 0} for name in zeros} | {
         "rows": {"rows": array.rows + 1}, "last_rows": {"last_rows": array.rows + 1},

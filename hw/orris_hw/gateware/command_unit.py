@@ -239,7 +239,7 @@ def _bad_run(m: Module, config: AcceleratorConfig, run: Any) -> Any:
         (run.R == 0) | (run.q == 0) | (run.stride == 0),
         (run.group_lanes < run.q) | (run.group_lanes > run.pixel_lanes) | (run.first_lane >= run.pixel_lanes),
         ~Cat(lanes).any(),
-        (run.full_width == 0) | (run.full_height == 0) | (run.width == 0) | (run.height == 0),
+        (run.full_width == 0) | (run.full_height == 0),
         (run.period == 0) | (run.kept == 0),
         (channels > config.post_processing.channels) & run.last,
         (run.parameter_base + channels > config.post_processing.channels) & run.last,
