@@ -41,6 +41,9 @@ class Run:
     zero_point: int
     first: int
     last: int
+    stacks: int  # sets of R rows with psums of their own, minus one
+    split: int  # every filter set takes a channel of its own
+    keep_tags: int
     places: dict  # addresses, strides, semaphores, rings
 
     # -- derived ---------------------------------------------------------------------------------------
@@ -163,24 +166,34 @@ class Run:
                 group, r = self.logical(k, row)
                 block, lane = self.place(group)
                 chunk = (block - self.blocks(k)[0]) * chunks + lane // self.lanes
+                halves = self.config.networks.x_lanes
+                beats, split = min(self.q, self.lanes), 1
+                if self.split:
+                    apart = self.stacks + 1
+                    beats = -(-self.sets // halves)
+                    split = apart * halves | apart % 8 << 4 | 1 << 7
                 told = (
-                    chunk, -(-self.q // self.lanes) - 1, r % self.U, lane % self.lanes,
-                    min(self.q, self.lanes) - 1,
+                    chunk, -(-self.q // self.lanes) - 1, r % self.U, lane % self.lanes | beats - 1 << 3, split,
                 )  # fmt: skip
-                columns = [("assign", row, r // self.U, s * self.e, self.e - 1) for s in range(self.sets)]
+                columns = [
+                    (
+                        "assign", row, r // self.U + 16 * (s // halves) * self.split,
+                        s * self.e, self.e - 1, s % halves,
+                    )
+                    for s in range(self.sets)
+                ]  # fmt: skip
             else:
                 told, columns = (IDLE, None, None, None, None), []
             result += [("field", row, number, value) for number, value in enumerate(told)]
             result += [("clear", row), *columns]
         return result
 
-    def ifmap_beats(self, operand):
-        """The ifmap stream: `row_setup` where it changes, then ("value", chunk, phase, tag, lanes).
+    def ifmap_beats(self, operand, told=None):
+        """The ifmap stream: `row_setup` where it differs from `told`, then ("value", chunk, phase, tag, lanes).
 
         `operand(block, lane, y, x)` of stored places.
         """
         chunks = max(1, self.pixel_lanes // self.lanes)
-        told = None
         for k in range(self.passes):
             if (setup := self.row_setup(k)) != told:
                 yield from setup
@@ -203,8 +216,11 @@ class Run:
         for k in range(self.passes):
             flags = 1 | (self.first and k == 0) << 1 | (self.last and k == self.passes - 1) << 2
             f = self.positions - 1
-            told = (self.p - 1, self.taps - 1, self.step, self.taps - self.step, f & 255, f >> 8, flags)
+            told = (self.p - 1, self.taps - 1, self.step, f & 255, f >> 8, 0, flags)
             yield from (("field", self.active(k) - 1, number, value) for number, value in enumerate(told))
+            for stack in range(1, self.stacks + 1):
+                reach = self.active(k) - 1 - stack * self.R
+                yield from (("field", reach, number, value) for number, value in ((5, stack), (6, flags)))
             total = self.p * self.taps
             for s in range(self.sets):
                 for word in range(0, total, config.block):
@@ -225,6 +241,21 @@ class Run:
                     for row in range(self.active(k)):
                         yield (k, s, word, row), address % (1 << 20)
                         address += 1
+
+
+def _stack(rng: random.Random, run: Run) -> None:
+    """Makes it a RUN of sets on channels of their own, one pixel's lanes in one beat."""
+    array = run.config.array
+    run.R = rng.randint(1, min(5, array.rows))
+    run.q = run.group_lanes = run.groups = run.split = 1
+    together = min(run.pixel_lanes, run.lanes)
+    run.groups = rng.randint(1, min(array.rows // run.R, together))
+    run.stacks, run.rows = run.groups - 1, run.groups * run.R
+    run.sets = rng.randint(1, min(array.columns, together // run.groups))
+    run.e = rng.randint(1, array.columns // run.sets)
+    run.S = rng.randint(1, min(5, run.config.scratchpads.ifmap - run.pixels + 1))
+    run.p = 1
+    run.first_lane = rng.randint(0, together - run.groups * run.sets)
 
 
 def random_run(rng: random.Random, config, most=6) -> Run:
@@ -249,8 +280,10 @@ def random_run(rng: random.Random, config, most=6) -> Run:
             groups=extent(most), rows=extent(array.rows), pixel_lanes=pixel_lanes, group_lanes=group_lanes,
             first_lane=first_lane, first_pixel=rng.randrange(block // pixel_lanes), pad_left=0, width=1,
             pad_top=0, height=1, zero_point=rng.choice((0, rng.randint(-128, 127))),
-            first=rng.randint(0, 1), last=rng.randint(0, 1), places={},
+            first=rng.randint(0, 1), last=rng.randint(0, 1), stacks=0, split=0, keep_tags=0, places={},
         )  # fmt: skip
+        if run.pixels <= spads.ifmap and rng.random() < 0.25:
+            _stack(rng, run)
         if not run.legal:
             continue
         run.pad_left = rng.choice((0, rng.randint(0, min(31, run.full_width - 1))))

@@ -150,6 +150,7 @@ RUN = Format(
         Field("taps", 7, "q S"),
         Field("step", 7, "q min(U, S): new ifmap values from one ofmap position to the next"),
         Field("positions", 12, "ofmap positions F of the tile"),
+        Field("stacks", 4, "sets of R PE rows on top of each other with psums of their own, minus one"),
         Field("shift", 5, "fixed point: bits truncated from each product"),
         # filters in the global buffer
         Field("filter_base", 20, "word address of the ring of filter slots, one slot a pass"),
@@ -163,6 +164,8 @@ RUN = Format(
         Field("group_lanes", 4, "lanes from group to group: q, or pixel_lanes for one group a pixel"),
         Field("pixel_lanes", 4, "channels of a pixel in a word (cb), a power of two"),
         Field("first_lane", 4, "lane of the first group"),
+        Field("split", 1, "1: each filter set takes a channel of its own, stacks + 1 lanes apart (q = 1)"),
+        Field("keep_tags", 1, "1: rows and columns listen to the same as in the RUN before"),
         Field("stride", 4, "vertical stride U"),
         # the ifmap tile in the global buffer, in padded coordinates
         Field("ifmap_base", 20, "word address of the first row's first word, first channel block"),
@@ -183,6 +186,7 @@ RUN = Format(
         Field("ofmap_row_stride", 16, "words from ofmap row to row"),
         Field("ofmap_block_stride", 20, "words from channel block to channel block"),
         Field("ofmap_lane", 3, "lane of the tile's first channel in its word"),
+        Field("merge", 1, "1: the sets of an ofmap row fill a word together, in the same lane (e = lanes)"),
         Field("parameter_base", 12, "entry of the tile's first filter in the parameter memory"),
         Field("zp_out", 16, "zero point of the ofmap", signed=True),
         Field("act_min", 16, "lower clamp", signed=True),

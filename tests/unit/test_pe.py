@@ -32,7 +32,9 @@ class Pass:
             for _ in range((self.positions - 1) * self.step + self.taps)
         ]
         top = 1 << (config.psum_width - 1)
-        self.below = [rng.randint(-top, top - 1) for _ in range(self.p * self.positions * self.join)]
+        self.forward = rng.choice((0, rng.randint(1, 5)))
+        self.each = self.join + self.forward  # psums from below for each own one
+        self.below = [rng.randint(-top, top - 1) for _ in range(self.p * self.positions * self.each)]
         self.macs = self.p * self.taps * self.positions
 
     def beats(self):
@@ -41,9 +43,9 @@ class Pass:
             PassField.FILTERS: self.p - 1,
             PassField.TAPS: self.taps - 1,
             PassField.STEP: self.step,
-            PassField.OVERLAP: self.taps - self.step,
             PassField.POSITIONS_LOW: (self.positions - 1) & 255,
             PassField.POSITIONS_HIGH: (self.positions - 1) >> 8,
+            PassField.FORWARD: self.forward,
             PassField.FLAGS: flags,
         }
         for field, value in fields.items():
@@ -65,10 +67,13 @@ class Pass:
                 total = 0
                 for j in range(self.taps):
                     total = add(total, (self.ifmap[f * self.step + j] * self.filters[j][m]) >> self.shift)
+                start = (f * self.p + m) * self.each
+                below = self.below[start : start + self.each]
                 if self.join:
-                    total = add(total, self.below[f * self.p + m])
-                end = f == self.positions - 1 and m == self.p - 1
-                yield (total, self.first, self.last, int(end))
+                    total = add(total, below.pop(0))
+                last = f == self.positions - 1 and m == self.p - 1
+                for index, psum in enumerate([total, *below]):
+                    yield (psum, self.first, self.last, int(last and index == len(below)))
 
 
 def simulate(config, passes, *, stall=0.0, seed=0):
@@ -77,7 +82,7 @@ def simulate(config, passes, *, stall=0.0, seed=0):
     sim = Simulator(pe)
     sim.add_clock(1e-6)
     got, events = [], {}
-    expected = sum(p.p * p.positions for p in passes)
+    expected = sum(p.p * p.positions * (1 + p.forward) for p in passes)
     mask = (1 << config.data_width) - 1
 
     def source(port, payloads, salt):
@@ -160,7 +165,8 @@ def test_one_mac_every_cycle(shape):
     config = preset("orris-168")
     passes = [Pass(random.Random(n), config, shape) for n in range(6)]
     for p in passes:
-        p.join, p.below, p.ifmap = 0, [], [x or 1 for x in p.ifmap]
+        p.join, p.forward, p.each, p.below = 0, 0, 0, []
+        p.ifmap = [x or 1 for x in p.ifmap]
     got, events = simulate(config, passes)
     assert got == [psum for p in passes for psum in p.psums(config)]
     macs = sum(p.macs for p in passes)

@@ -28,6 +28,8 @@ CONFIGS = {
     "3 x 3, 8 bit buses": small(3, 3, networks={"ifmap_bits": 8, "filter_bits": 8, "fifo_depth": 2}),
     "2 x 4, 16 bit buses": small(2, 4, networks={"ifmap_bits": 16, "filter_bits": 16, "fifo_depth": 3}),
     "4 x 2, small scratchpads": small(4, 2, scratchpads={"filter": 8, "ifmap": 5, "psum": 1}),
+    "5 x 3, two values a beat": small(5, 3, networks={"x_lanes": 2}),
+    "3 x 8, two values a beat": small(3, 8, networks={"x_lanes": 2}),
     "3 x 2, 16 bit values": small(3, 2, data_width=16, networks={"ifmap_bits": 32, "filter_bits": 16}),
 }  # fmt: skip
 
@@ -63,15 +65,17 @@ class Data:
         for k in range(run.passes):
             for column in range(run.e * run.sets):
                 s, j = divmod(column, run.e)
-                sums = np.zeros((run.positions, run.p), np.int64)
+                # Sets with psums of their own follow each other from the top down, filter by filter.
+                sums = np.zeros((run.positions, run.p, run.stacks + 1), np.int64)
                 for row in range(run.active(k)):
                     group, r = run.logical(k, row)
                     block, lane = run.place(group)
-                    channel = block * run.pixel_lanes + lane
+                    channel = block * run.pixel_lanes + lane + run.split * s * (run.stacks + 1)
+                    stack = group if run.stacks else 0
                     line = self.ifmap[channel : channel + run.q, j * run.U + r]
                     for f in range(run.positions):
                         window = line[:, f * run.V : f * run.V + run.S].T.reshape(-1)
-                        sums[f] += window @ self.weights[k * run.rows + row, s]
+                        sums[f, :, stack] += window @ self.weights[k * run.rows + row, s]
                 first, last = run.first and k == 0, run.last and k == run.passes - 1
                 values = sums.reshape(-1)
                 columns[column] += [
@@ -102,8 +106,9 @@ def ifmap_payload(run, beat, rng):
     if kind == "clear":
         return free | {"kind": Kind.CLEAR, "distance": beat[1], "data": rng.randrange(256)}
     if kind == "assign":
-        _, row, tag, skip, count = beat
-        return free | {"kind": Kind.ASSIGN, "distance": row, "tag": tag, "data": skip | count << 4}
+        _, row, tag, skip, count, half = beat
+        data = skip | count << 4 | half << 8
+        return free | {"kind": Kind.ASSIGN, "distance": row, "tag": tag, "data": data}
     _, chunk, phase, tag, values = beat
     lanes = [*values, *(rng.randint(-100, 100) for _ in range(run.lanes - len(values)))]
     distance = rng.randrange(16)

@@ -17,7 +17,7 @@ CONFIG = preset("orris-168")
 
 def random_beats(rng, ifmap, count):
     """Beats with set-up in between: clears, then assignments to runs of columns."""
-    high = 1 << (CONFIG.operand_width - 1 if ifmap else CONFIG.data_width - 1)
+    bits = CONFIG.networks.x_lanes * CONFIG.operand_width if ifmap else CONFIG.data_width - 1
     last = (lambda: {}) if ifmap else (lambda: {"last": rng.randint(0, 1)})
     beats = []
     while len(beats) < count:
@@ -26,10 +26,12 @@ def random_beats(rng, ifmap, count):
         elif rng.random() < 0.2:
             skip = rng.randrange(COLUMNS)
             run = rng.randrange(COLUMNS - skip)
-            beats.append({"kind": Kind.ASSIGN, "tag": rng.randrange(8), "data": skip | run << 4, **last()})
+            half = rng.randint(0, 1) << 8 if ifmap else 0
+            data = skip | run << 4 | half
+            beats.append({"kind": Kind.ASSIGN, "tag": rng.randrange(8), "data": data, **last()})
         else:
             kind = Kind.VALUE if ifmap else rng.choice((Kind.VALUE, Kind.VALUE, Kind.PARAMETER))
-            value = rng.randrange(high) if not ifmap else rng.randrange(-high, high) % (2 * high)
+            value = rng.getrandbits(bits)
             beats.append({"kind": kind, "tag": rng.randrange(8), "data": value, **last()})
     return beats
 
@@ -37,13 +39,15 @@ def random_beats(rng, ifmap, count):
 def expected(beats, ifmap):
     """What every column's PE receives."""
     ids, received = [None] * COLUMNS, [[] for _ in range(COLUMNS)]
+    halves = [0] * COLUMNS
     for beat in beats:
         if beat["kind"] == Kind.CLEAR:
             ids = [None] * COLUMNS
         elif beat["kind"] == Kind.ASSIGN:
-            skip, run = beat["data"] & 15, beat["data"] >> 4
+            skip, run, half = beat["data"] & 15, beat["data"] >> 4 & 15, beat["data"] >> 8
             for n in range(run + 1):
                 ids[skip + n] = beat["tag"] + (n if ifmap else 0)
+                halves[skip + n] = half
         else:
             for column, own in enumerate(ids):
                 parameter = beat["kind"] == Kind.PARAMETER
@@ -51,7 +55,8 @@ def expected(beats, ifmap):
                     continue
                 if ifmap:
                     width = CONFIG.operand_width
-                    received[column].append(beat["data"] - (beat["data"] >> (width - 1) << width))
+                    value = beat["data"] >> halves[column] * width & (1 << width) - 1
+                    received[column].append(value - (value >> (width - 1) << width))
                 else:
                     received[column].append((int(parameter), beat["tag"], beat["last"], beat["data"]))
     return received
@@ -119,7 +124,7 @@ def simulate(beats, ifmap, *, stall=0.0, seed=0, blocked=()):
 
 
 def test_beats_have_the_widths_the_model_uses():
-    assert ifmap_x_beat(CONFIG)["data"].width == CONFIG.operand_width
+    assert ifmap_x_beat(CONFIG)["data"].width == CONFIG.networks.x_lanes * CONFIG.operand_width
     assert filter_x_beat(CONFIG)["data"].width == CONFIG.data_width
 
 

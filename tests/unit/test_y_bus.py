@@ -64,8 +64,15 @@ def ifmap_beats(rng, count):
         for field, limit in limits.items():
             yield parameter(row, field, rng.randrange(limit))
         lanes = rng.randrange(1, LANES["ifmap"] + 1)
-        yield parameter(row, RowField.LANES, lanes - 1)
-        yield parameter(row, RowField.LANE, rng.randrange(LANES["ifmap"] - lanes + 1))
+        first = rng.randrange(LANES["ifmap"] - lanes + 1)
+        if row % 2:  # one lane after the other, to all filter sets
+            yield parameter(row, RowField.LANES, first | (lanes - 1) << 3)
+            yield parameter(row, RowField.SPLIT, 1)
+        else:  # to each filter set its own, `step` lanes apart
+            step = rng.randrange(1, lanes + 1)
+            beats = -(-lanes // step // CONFIG.networks.x_lanes)
+            yield parameter(row, RowField.LANES, first | (beats - 1) << 3)
+            yield parameter(row, RowField.SPLIT, step * CONFIG.networks.x_lanes | (step & 7) << 4 | 1 << 7)
     for _ in range(count):
         kind = rng.choice((Kind.VALUE,) * 6 + (Kind.CLEAR, Kind.ASSIGN, Kind.PARAMETER))
         if kind == Kind.PARAMETER:
@@ -94,9 +101,14 @@ def ifmap_expected(beats):
             for row, own in zip(rows, state, strict=True):
                 first, phase = own[RowField.CHUNK], own[RowField.PHASE]
                 if beat["phase"] == phase and first <= beat["chunk"] <= first + own[RowField.CHUNKS]:
-                    for n in range(own[RowField.LANES] + 1):
-                        shift = width * (own[RowField.LANE] + n)
-                        row.append((0, beat["tag"], data >> shift & ((1 << width) - 1)))
+                    lane, beats = own[RowField.LANES] & 7, (own[RowField.LANES] >> 3) + 1
+                    advance, second = own[RowField.SPLIT] & 15, own[RowField.SPLIT] >> 4 & 7
+                    split = own[RowField.SPLIT] >> 7
+                    for n in range(beats):
+                        at = lane + n * advance
+                        places = [at, at + second][: CONFIG.networks.x_lanes]
+                        values = [data >> width * (at % LANES["ifmap"]) & (1 << width) - 1 for at in places]
+                        row.append((0, (beat["tag"] + 16 * n * split) % 64, pack(values, width)))
     return rows
 
 
@@ -137,7 +149,7 @@ def simulate(network, beats, lengths, *, stall=0.0, seed=0):
                 ready = rng.random() >= stall
                 ctx.set(port.ready, ready)
                 _, _, valid, payload = await ctx.tick().sample(port.valid, port.payload)
-                mask = (1 << WIDTH[network]) - 1
+                mask = (1 << WIDTH[network] * (CONFIG.networks.x_lanes if network == "ifmap" else 1)) - 1
                 item = (payload.kind.value, payload.tag, payload.data & mask)
                 if network == "filter":
                     item = (*item[:2], payload.last, item[2])
@@ -230,7 +242,7 @@ def test_each_side_takes_a_beat_once_while_the_other_is_full(network):
                 ctx.set(port.ready, ready)
                 _, _, valid, payload = await ctx.tick().sample(port.valid, port.payload)
                 if valid and ready:
-                    got.append(payload.data)
+                    got.append(payload.data & (1 << WIDTH[network]) - 1)
 
         return bench
 

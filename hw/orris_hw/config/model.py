@@ -48,6 +48,12 @@ class Networks(_Part):
     ifmap_bits: int = Field(default=64, ge=8, le=64, description="ifmap Y-bus")
     filter_bits: int = Field(default=64, ge=8, le=64, description="filter Y-bus")
     psum_bits: int = Field(ge=16, le=1024, description="psum output network; psum_bits/psum_width ports")
+    x_lanes: int = Field(
+        default=1,
+        ge=1,
+        le=2,
+        description="ifmap values of an X-bus beat: one, or one for each of two filter sets (depthwise layers)",
+    )
     fifo_depth: int = Field(default=4, ge=2, le=16, description="entries of the FIFO at the head of each row")
 
 

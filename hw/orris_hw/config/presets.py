@@ -38,7 +38,7 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
             array=dict(rows=12, columns=14),
             scratchpads=dict(filter=192, ifmap=24, psum=24),
             global_buffer=dict(banks=27, depth=512),
-            networks=dict(psum_bits=14 * 32),
+            networks=dict(psum_bits=14 * 32, x_lanes=2),
             post_processing=dict(lanes=7, channels=512),
         ),
     ),

@@ -26,6 +26,10 @@ CHUNK_BITS = 6
 COLUMN_TAG_BITS = 6
 """Column ID on the ifmap network: the diagonal."""
 FIELD_BITS = 8
+FORWARD_BITS = 4
+"""Psums from below that a PE passes on: one for each set of rows under its own."""
+PAIR_TAGS = 16
+"""Column IDs of a pair of filter sets, where each takes ifmap values of its own."""
 
 
 class Kind(enum.Enum, shape=2):
@@ -41,9 +45,9 @@ class PassField(enum.IntEnum, shape=4):
     FILTERS = 0  # p - 1
     TAPS = 1  # q S - 1
     STEP = 2  # new ifmap values per ofmap position: q min(U, S)
-    OVERLAP = 3  # q S - step: values kept from one position to the next
-    POSITIONS_LOW = 4  # F - 1
-    POSITIONS_HIGH = 5
+    POSITIONS_LOW = 3  # F - 1
+    POSITIONS_HIGH = 4
+    FORWARD = 5  # psums from below to pass on after each own one
     FLAGS = 6
 
 
@@ -60,8 +64,28 @@ class RowField(enum.IntEnum, shape=3):
     CHUNK = 0  # first chunk of channels the row takes
     CHUNKS = 1  # how many chunks, minus one
     PHASE = 2  # which ifmap rows it takes: ifmap row modulo stride
-    LANE = 3  # first lane within a chunk
-    LANES = 4  # lanes per chunk, minus one
+    LANES = 3  # `RowLanes`
+    SPLIT = 4  # `Split`
+
+
+class RowLanes(data.Struct):
+    """What a row takes of a chunk."""
+
+    first: 3  # its first lane
+    beats: 3  # X-bus beats, minus one
+
+
+class Split(data.Struct):
+    """Which lanes of a chunk the X-bus beats of a row carry.
+
+    Normally every filter set takes every value: beat i carries lane i. Where each set has a channel of its
+    own (`split`), beat i carries those of a pair of sets, `second` lanes apart, and goes to the column IDs
+    of that pair.
+    """
+
+    advance: 4  # lanes from beat to beat
+    second: 3  # lanes from the first half of a beat to the second
+    split: 1
 
 
 class Assignment(data.Struct):
@@ -69,6 +93,13 @@ class Assignment(data.Struct):
 
     skip: 4
     count: 4
+
+
+class HalfAssignment(data.Struct):
+    """An assignment on an X-bus of two values a beat: the columns take that `half`."""
+
+    columns: Assignment
+    half: 1
 
 
 def ifmap_lanes(config: AcceleratorConfig) -> int:
@@ -107,7 +138,11 @@ def ifmap_row_beat(config: AcceleratorConfig) -> data.StructLayout:
 
 def ifmap_x_beat(config: AcceleratorConfig) -> data.StructLayout:
     return data.StructLayout(
-        {"kind": Kind, "tag": COLUMN_TAG_BITS, "data": config.operand_width}
+        {
+            "kind": Kind,
+            "tag": COLUMN_TAG_BITS,
+            "data": config.networks.x_lanes * config.operand_width,
+        }
     )
 
 

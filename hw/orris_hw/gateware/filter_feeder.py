@@ -15,7 +15,7 @@ from .global_buffer import GlbRead
 from .semaphores import TokenSink, TokenSource
 
 FILTER_RUN = part_layout(
-    RUN, "wait_filter", "signal_filter", "passes", "first", "last", "rows", "last_rows", "e", "sets", "p",
+    RUN, "wait_filter", "signal_filter", "passes", "first", "last", "rows", "last_rows", "e", "sets", "stacks", "R", "p",
     "taps", "step", "positions", "shift", "filter_base", "filter_stride", "filter_slots", "filter_start",
     "filter_words",
 )  # fmt: skip
@@ -42,8 +42,9 @@ class _Walk:
 class FilterFeeder(wiring.Component):
     """Feeds the filters of every pass of a RUN, with the pass's description ahead of them.
 
-    Per RUN: which columns belong to which filter set. Per pass: the `PassField`s for all rows in use, then
-    for every set, word and row the word's filter values. Words are read ahead of the beats, also for the
+    Per RUN: which columns belong to which filter set. Per pass: the `PassField`s for all rows in use, and
+    FORWARD and FLAGS again for the rows above each further stacked set, whose bottom row they make; then for
+    every set, word and row the word's filter values. Words are read ahead of the beats, also for the
     next pass, as soon as its token is there; the token of a pass's slot is given when its last word has
     arrived. Throughput one beat per cycle; per pass 8 cycles beside the filter beats.
 
@@ -138,8 +139,8 @@ class FilterFeeder(wiring.Component):
         rows = Signal(5)
         m.d.comb += rows.eq(Mux(last_pass, run.last_rows, run.rows))
 
-        overlap = Signal(7)
-        m.d.comb += overlap.eq(run.taps - run.step)
+        # Stacked sets of rows from the bottom up: what goes to the rows above a set overrides this for them.
+        stack, reach = Signal(4), Signal(5)
         flags = Signal(PassFlags)
         m.d.comb += [
             flags.join.eq(1),  # the bottom row's head takes it away
@@ -152,9 +153,9 @@ class FilterFeeder(wiring.Component):
             PassField.FILTERS: run.p - 1,
             PassField.TAPS: run.taps - 1,
             PassField.STEP: run.step,
-            PassField.OVERLAP: overlap,
             PassField.POSITIONS_LOW: positions[:8],
             PassField.POSITIONS_HIGH: positions[8:],
+            PassField.FORWARD: stack,
             PassField.FLAGS: flags.as_value(),
         }
 
@@ -199,7 +200,7 @@ class FilterFeeder(wiring.Component):
             with m.State("FIELDS"):
                 m.d.comb += [
                     leave.i.valid.eq(1), beat.kind.eq(Kind.PARAMETER), beat.tag.eq(field),
-                    beat.distance.eq(rows - 1),
+                    beat.distance.eq(Mux(stack == 0, rows - 1, reach)),
                 ]  # fmt: skip
                 with m.Switch(field):
                     for number, value in fields.items():
@@ -209,8 +210,13 @@ class FilterFeeder(wiring.Component):
                 with m.If(sent):
                     m.d.sync += field.eq(field + 1)
                     with m.If(field == PassField.FLAGS):
-                        m.d.sync += field.eq(0)
-                        m.next = "WORDS"
+                        m.d.sync += [
+                            field.eq(PassField.FORWARD), stack.eq(stack + 1),
+                            reach.eq(beat.distance - run.R),
+                        ]  # fmt: skip
+                        with m.If(stack == run.stacks):
+                            m.d.sync += [field.eq(0), stack.eq(0)]
+                            m.next = "WORDS"
             with m.State("WORDS"):
                 shifted = self.read.resp.payload.word_select(part, lanes * config.data_width)
                 m.d.comb += [

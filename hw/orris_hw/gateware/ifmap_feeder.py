@@ -8,7 +8,17 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..config import AcceleratorConfig
-from .beats import Assignment, Kind, RowField, ifmap_lanes, ifmap_y_beat
+from .beats import (
+    PAIR_TAGS,
+    Assignment,
+    HalfAssignment,
+    Kind,
+    RowField,
+    RowLanes,
+    Split,
+    ifmap_lanes,
+    ifmap_y_beat,
+)
 from .buffers import SkidBuffer
 from .global_buffer import GlbRead
 from .ifmap_walk import IDLE_CHUNK, IFMAP_RUN, IfmapWalk, Step
@@ -76,20 +86,37 @@ class IfmapFeeder(wiring.Component):
         # -- tags ------------------------------------------------------------------------------------
         lanes = ifmap_lanes(config)
         field, filter_set, skip = Signal(3), Signal(5), Signal(5)
-        assignment = Signal(Assignment)
-        m.d.comb += [assignment.skip.eq(skip), assignment.count.eq(run.e - 1)]
-        row_lanes, row_chunks = Signal(4), Signal(4)  # minus one
+        halves = config.networks.x_lanes
+        assignment = Signal(HalfAssignment if halves == 2 else Assignment)
+        columns = assignment.columns if halves == 2 else assignment
+        m.d.comb += [columns.skip.eq(skip), columns.count.eq(run.e - 1)]
+        pair, half = (filter_set[1:], filter_set[0]) if halves == 2 else (filter_set, 0)
+        if halves == 2:
+            m.d.comb += assignment.half.eq(half)
+        row_lanes, row_chunks = Signal(RowLanes), Signal(4)
         narrow = exact_log2(lanes)
         m.d.comb += [
-            row_lanes.eq(Mux(run.q > lanes, lanes, run.q) - 1),
+            row_lanes.first.eq(step.lane),
+            row_lanes.beats.eq(Mux(run.q > lanes, lanes, run.q) - 1),
             row_chunks.eq(Mux(run.q > lanes, (run.q - 1) >> narrow, 0)),
         ]
+        split = Signal(Split)
+        m.d.comb += split.advance.eq(1)
+        with m.If(run.split):
+            stacks = Signal(5)
+            m.d.comb += [
+                stacks.eq(run.stacks + 1),
+                split.split.eq(1),
+                split.second.eq(stacks),
+                split.advance.eq(stacks * halves),
+                row_lanes.beats.eq((run.sets - 1) >> (halves - 1)),
+            ]
         settings = {
             RowField.CHUNK: step.chunk,
             RowField.CHUNKS: row_chunks,
             RowField.PHASE: step.phase,
-            RowField.LANE: step.lane,
-            RowField.LANES: row_lanes,
+            RowField.LANES: row_lanes.as_value(),
+            RowField.SPLIT: split.as_value(),
         }
         clear_at, assign_at = len(settings), len(settings) + 1
 
@@ -156,7 +183,12 @@ class IfmapFeeder(wiring.Component):
                 with m.Elif(field == clear_at):
                     m.d.comb += beat.kind.eq(Kind.CLEAR)
                 with m.Else():
-                    m.d.comb += [beat.kind.eq(Kind.ASSIGN), beat.tag.eq(step.tag), beat.data.eq(assignment)]
+                    pair_tag = Mux(run.split, pair * PAIR_TAGS, 0)
+                    m.d.comb += [
+                        beat.kind.eq(Kind.ASSIGN),
+                        beat.tag.eq(step.tag + pair_tag),
+                        beat.data.eq(assignment),
+                    ]
                 with m.If(sent):
                     with m.If(field < assign_at):
                         m.d.sync += field.eq(field + 1)

@@ -16,7 +16,7 @@ from .semaphores import TokenSink
 
 IFMAP_RUN = part_layout(
     RUN, "wait_ifmap", "signal_ifmap", "passes", "rows", "last_rows", "e", "sets", "R", "q", "group_lanes",
-    "pixel_lanes", "first_lane", "stride", "ifmap_base", "ifmap_row_stride", "ifmap_block_stride",
+    "pixel_lanes", "first_lane", "stacks", "split", "keep_tags", "stride", "ifmap_base", "ifmap_row_stride", "ifmap_block_stride",
     "first_pixel", "pad_left", "width", "full_width", "period", "kept", "pad_top", "height", "full_height",
     "zero_point",
 )  # fmt: skip
@@ -171,9 +171,9 @@ class IfmapWalk(wiring.Component):
             with m.State("IDLE"):
                 m.d.sync += [
                     passes.eq(0), now.eq(0), now.lane.eq(run.first_lane), block_address.eq(run.ifmap_base),
-                    told_valid.eq(0),
                 ]  # fmt: skip
                 with m.If(self.start):
+                    m.d.sync += told_valid.eq(told_valid & run.keep_tags)
                     m.next = "TOKEN"
             with m.State("TOKEN"):
                 m.d.comb += [self.wait.want.eq(1), self.wait.id.eq(run.wait_ifmap)]

@@ -9,7 +9,7 @@ from amaranth.utils import bits_for
 
 from ..config import AcceleratorConfig
 from .arithmetic import saturate
-from .beats import FIELD_BITS, PassField, PassFlags, pe_filter_beat, psum_beat
+from .beats import FIELD_BITS, FORWARD_BITS, PassField, PassFlags, pe_filter_beat, psum_beat
 from .buffers import StreamFifo
 
 LATENCY = 7
@@ -40,6 +40,7 @@ class PassState(data.Struct):
     step: 6
     positions_low: 8
     positions_high: POSITION_BITS - 8
+    forward: FORWARD_BITS
     flags: PassFlags
 
 
@@ -63,6 +64,10 @@ class PE(wiring.Component):
     A pass is described and its filters are loaded through `filter` while the pass before runs (two
     banks). The ifmap scratchpad is a ring: a value's place is free as soon as its last tap is issued,
     so the next position's values arrive while this one computes.
+
+    Where sets of rows with psums of their own are stacked, the psums of the sets below follow each own one
+    (`forward` of them, 1 cycle each, in which the pipeline stands still): a column delivers its sets from
+    the top down.
 
     A zero ifmap value suppresses the filter read, holds the multiplier's operands still, and skips the
     psum scratchpad where the sum does not change (`zero_gating`).
@@ -235,7 +240,14 @@ class PE(wiring.Component):
         # -- ifmap value, then filter value --------------------------------------------------------
         # What travels with a multiply-accumulate; `zero` joins once the ifmap value is known.
         step_shape = data.StructLayout(
-            {"filter": 6, "first_tap": 1, "last_tap": 1, "end": 1, "flags": PassFlags}
+            {
+                "filter": 6,
+                "first_tap": 1,
+                "last_tap": 1,
+                "end": 1,
+                "flags": PassFlags,
+                "forward": FORWARD_BITS,
+            }
         )
         issued = Signal(step_shape)
         m.d.comb += [
@@ -244,6 +256,7 @@ class PE(wiring.Component):
             issued.last_tap.eq(last_tap),
             issued.end.eq(last_tap & last_position & last_filter),
             issued.flags.eq(current.flags),
+            issued.forward.eq(current.forward),
         ]
         names = ("ifmap", "filter", "operands", "product")
         valid = {name: Signal(name=f"{name}_valid") for name in names}
@@ -316,25 +329,37 @@ class PE(wiring.Component):
             events.spad_psum_write.eq(psum_write.en),
         ]
 
-        # -- join the psum from below ----------------------------------------------------------------
+        # -- join the psum from below, then pass on those of other sets -------------------------------
         m.submodules.leave = leave = StreamFifo(psum_beat(config), 2)
         departs, joins, onward = Signal(), Signal(), Signal()
+        to_forward, forwards = Signal(FORWARD_BITS), Signal()
+        end_after = Signal(reset_less=True)  # the last psum to be passed on is the pass's last
         own_valid, own_end, own_flags = Signal(), Signal(reset_less=True), Signal(PassFlags, reset_less=True)
         below = Signal(signed(config.psum_width), reset_less=True)
         m.d.comb += [
             departs.eq(valid["product"] & summing.last_tap),
             joins.eq(departs & summing.flags.join),
             onward.eq(~own_valid | leave.i.ready),
-            enable.eq(onward & (~joins | self.psum_in.valid)),
-            self.psum_in.ready.eq(onward & joins),
+            enable.eq(onward & (to_forward == 0) & (~joins | self.psum_in.valid)),
+            forwards.eq(onward & (to_forward != 0) & self.psum_in.valid),
+            self.psum_in.ready.eq(onward & (joins | (to_forward != 0))),
         ]
         with m.If(onward):
-            m.d.sync += own_valid.eq(departs & enable)
+            m.d.sync += own_valid.eq((departs & enable) | forwards)
+        with m.If(departs & enable):
+            m.d.sync += [to_forward.eq(summing.forward), end_after.eq(summing.end)]
+        with m.If(forwards):
+            m.d.sync += [
+                to_forward.eq(to_forward - 1),
+                own.eq(0),
+                own_end.eq(end_after & (to_forward == 1)),
+                below.eq(self.psum_in.payload.psum),
+            ]
         with m.If(enable):
             m.d.sync += [
                 own.eq(total),
                 own_flags.eq(summing.flags),
-                own_end.eq(summing.end),
+                own_end.eq(summing.end & (summing.forward == 0)),
                 below.eq(Mux(summing.flags.join, self.psum_in.payload.psum, 0)),
                 repeats.eq(psum_write.en & (psum_write.addr == psum_read.addr)),
             ]

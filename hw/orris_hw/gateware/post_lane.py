@@ -23,6 +23,7 @@ class PostJob(data.Struct):
     out_stride_row: 16
     out_stride_block: ADDR_WIDTH
     out_lane: 3
+    merge: 1  # the columns of a lane fill words together
     param_base: 12
     e: 5
     sets: 5
@@ -69,7 +70,7 @@ class PostLane(wiring.Component):
     For each position, each of its columns taking part (ascending) and each m in p it takes one sum, reads
     the parameters of entry + m, and puts the value at place (place + m) % block of word
     addr + position + ((place + m) div block) * out_stride_block. A word is given at its last place, or at
-    the column's last channel.
+    the column's last channel unless the lane's next column goes on with it (`merge`).
 
     Latency 14 cycles from a sum to its word, throughput 1 sum per cycle, also from column to column,
     position to position and job to job.
@@ -215,7 +216,7 @@ class PostLane(wiring.Component):
                 i.payload.job.eq(now.job),
                 i.payload.tag.addr.eq(now.start.addr),
                 i.payload.tag.place.eq(now.start.place),
-                i.payload.tag.flush.eq(full | last),
+                i.payload.tag.flush.eq(full | (last & ~job.merge)),
                 i.payload.tag.end.eq(now.end & last),
                 i.payload.tag.job.eq(now.job),
             ]

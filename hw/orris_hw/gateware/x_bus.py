@@ -3,11 +3,11 @@
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import AcceleratorConfig
-from .beats import Assignment, Kind, filter_x_beat, ifmap_x_beat, pe_filter_beat
+from .beats import Assignment, HalfAssignment, Kind, filter_x_beat, ifmap_x_beat, pe_filter_beat
 from .buffers import SkidBuffer
 
 
@@ -48,6 +48,7 @@ class _Hop(wiring.Component):
         assignment = Assignment(beat.data[:8])
         onwards = Signal(self._beat)  # an assignment as it goes on: what this column has used up taken off
         passing = Assignment(onwards.data[:8])
+        self._assigned = assigned = Signal()
         mine = Signal()
         m.d.comb += [
             wanted.eq(identified & self._wanted(beat, beat.tag == column_id)),
@@ -55,8 +56,10 @@ class _Hop(wiring.Component):
             onward.eq(~(mine & (assignment.count == 0))),
             self.deliver.valid.eq(arrive.o.valid & wanted & ~delivered),
             self.o.valid.eq(arrive.o.valid & onward & ~forwarded),
+            assigned.eq(arrive.o.valid & arrive.o.ready & mine),
             onwards.kind.eq(beat.kind),
             onwards.tag.eq(beat.tag + mine if self.consecutive_ids else beat.tag),
+            onwards.data.eq(beat.data),
             passing.skip.eq(assignment.skip - ~mine),
             passing.count.eq(assignment.count - mine),
             self.o.payload.eq(Mux(beat.kind == Kind.ASSIGN, onwards, beat)),
@@ -82,6 +85,8 @@ class _Hop(wiring.Component):
 class IfmapHop(_Hop):
     """Ifmap X-bus stop: the tag is the diagonal, which rises by one from column to column.
 
+    Of a beat of two values the column takes the half that came with its ID.
+
     Parameters
     ----------
     config : AcceleratorConfig
@@ -95,6 +100,7 @@ class IfmapHop(_Hop):
     consecutive_ids = True
 
     def __init__(self, config: AcceleratorConfig):
+        self._config = config
         super().__init__(ifmap_x_beat(config), signed(config.operand_width))
 
     def _wanted(self, beat: Any, matches: Any) -> Any:
@@ -102,7 +108,13 @@ class IfmapHop(_Hop):
 
     def elaborate(self, platform: Any) -> Module:
         m = super().elaborate(platform)
-        m.d.comb += self.deliver.payload.eq(m.submodules.arrive.o.payload.data)
+        width, value = self._config.operand_width, m.submodules.arrive.o.payload.data
+        if self._config.networks.x_lanes == 2:
+            half = Signal()
+            with m.If(self._assigned):
+                m.d.sync += half.eq(data.View(HalfAssignment, value[: HalfAssignment.as_shape().size]).half)
+            value = value.word_select(half, width)
+        m.d.comb += self.deliver.payload.eq(value)
         return m
 
 

@@ -6,7 +6,7 @@ X-bus, one value a cycle, so that the wide Y-bus moves on while narrow X-buses w
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,8 +14,11 @@ from ..config import AcceleratorConfig
 from .beats import (
     Kind,
     PassField,
+    PAIR_TAGS,
     PassFlags,
     RowField,
+    RowLanes,
+    Split,
     filter_x_beat,
     filter_y_beat,
     ifmap_lanes,
@@ -117,9 +120,10 @@ class IfmapRow(wiring.Component):
     """Head of a row on the ifmap network.
 
     A value beat (up to a chunk of channels of one pixel) is multicast: every row whose chunk range and
-    phase match takes it. A row then sends its own `lanes` of the chunk along its X-bus.
+    phase match takes it. A row then sends its own lanes of the chunk along its X-bus: one after the other to
+    all filter sets, or one to each set (`Split`).
 
-    Latency 3 cycles from `i` to `x`, one value a cycle on `x`, one beat a cycle from `i` to `o`.
+    Latency 3 cycles from `i` to `x`, one beat a cycle on `x`, one beat a cycle from `i` to `o`.
 
     Parameters
     ----------
@@ -171,34 +175,41 @@ class IfmapRow(wiring.Component):
                     with m.Case(field):
                         m.d.sync += target.eq(beat.data)
 
-        # -- this row's lanes, one value a cycle ---------------------------------------------------
+        # -- this row's lanes, one beat a cycle ----------------------------------------------------
         m.submodules.leave = leave = SkidBuffer(ifmap_x_beat(config))
         wiring.connect(m, leave.o, wiring.flipped(self.x))
         head = fifo.o.payload
         bits = max(1, (ifmap_lanes(config) - 1).bit_length())
-        lane, lanes, index = Signal(bits), Signal(bits), Signal(bits)
+        width, halves = config.operand_width, config.networks.x_lanes
+        lane, lanes, index, offset = Signal(bits), Signal(bits), Signal(bits), Signal(bits)
+        split = Signal(Split, init={"advance": 1})
         final, sends = Signal(), Signal()
+        tag, first = Signal.like(head.tag), Signal(bits)
         m.d.comb += [
             sends.eq(head.kind != Kind.PARAMETER),
             final.eq((head.kind != Kind.VALUE) | (index == lanes)),
             leave.i.valid.eq(fifo.o.valid & sends),
             fifo.o.ready.eq(~sends | (leave.i.ready & final)),
             leave.i.payload.kind.eq(head.kind),
-            leave.i.payload.tag.eq(head.tag),
-            leave.i.payload.data.eq(
-                Mux(
-                    head.kind == Kind.VALUE,
-                    head.data.word_select((lane + index)[:bits], config.operand_width),
-                    head.data[: config.operand_width],
-                )
-            ),
+            tag.eq(head.tag + Mux(split.split, index * PAIR_TAGS, 0)),
+            first.eq(lane + offset),
+            leave.i.payload.tag.eq(Mux(head.kind == Kind.VALUE, tag, head.tag)),
+            leave.i.payload.data.eq(head.data),
         ]
+        with m.If(head.kind == Kind.VALUE):
+            places = [first, first + split.second][:halves]
+            m.d.comb += leave.i.payload.data.eq(
+                Cat(head.data.word_select(place[:bits], width) for place in places)
+            )
         with m.If(leave.i.valid & leave.i.ready):
-            m.d.sync += index.eq(Mux(final, 0, index + 1))
+            m.d.sync += [index.eq(index + 1), offset.eq(offset + split.advance)]
+            with m.If(final):
+                m.d.sync += [index.eq(0), offset.eq(0)]
         with m.If(fifo.o.valid & ~sends):
             with m.Switch(head.tag):
-                with m.Case(RowField.LANE):
-                    m.d.sync += lane.eq(head.data)
                 with m.Case(RowField.LANES):
-                    m.d.sync += lanes.eq(head.data)
+                    told = RowLanes(head.data[: RowLanes.as_shape().size])
+                    m.d.sync += [lane.eq(told.first), lanes.eq(told.beats)]
+                with m.Case(RowField.SPLIT):
+                    m.d.sync += split.eq(head.data)
         return m

@@ -25,7 +25,9 @@ def hop(ifmap: bool) -> Model:
 
     def model(config: AcceleratorConfig, beats: list[Beat]) -> tuple[list[Beat], list[Any]]:
         onward, delivered = [], []
+        width = config.operand_width
         own: int | None = None
+        half = 0
         for beat in beats:
             kind, tag, value = beat["kind"], beat["tag"], beat["data"]
             passes_on = True
@@ -36,13 +38,13 @@ def hop(ifmap: bool) -> Model:
                 if skip:
                     beat = beat | {"data": rest | (skip - 1) | count << 4}
                 else:
-                    own, passes_on = tag, count > 0
+                    own, passes_on, half = tag, count > 0, value >> 8 & 1
                     beat = beat | {"data": rest | (count - 1) << 4}
                     if ifmap:
                         beat["tag"] = (tag + 1) % 64
             elif own is not None and kind == VALUE and tag == own:
                 delivered.append(
-                    signed(value, config.operand_width)
+                    signed(value >> half * width & ((1 << width) - 1), width)
                     if ifmap
                     else {"parameter": 0, "field": tag, "last": beat["last"], "data": value}
                 )
@@ -87,16 +89,22 @@ def ifmap_row(config: AcceleratorConfig, beats: list[Beat]) -> tuple[list[Beat],
             onward.append(beat)
             chunk = (beat["chunk"] - own[RowField.CHUNK]) % 64
             if chunk <= own[RowField.CHUNKS] and beat["phase"] == own[RowField.PHASE]:
-                for index in range(own[RowField.LANES] + 1):
-                    lane = (own[RowField.LANE] + index) % lanes
-                    value = beat["data"] >> (lane * width) & ((1 << width) - 1)
-                    sent.append({"kind": kind, "tag": beat["tag"], "data": value})
+                first, beats = own[RowField.LANES] & 7, own[RowField.LANES] >> 3 & 7
+                advance, second = own[RowField.SPLIT] & 15, own[RowField.SPLIT] >> 4 & 7
+                pair_tags = 16 * (own[RowField.SPLIT] >> 7)
+                for index in range(beats + 1):
+                    value = 0
+                    for half, more in enumerate((0, second)[: config.networks.x_lanes]):
+                        lane = (first + index * advance + more) % lanes
+                        value |= (beat["data"] >> (lane * width) & ((1 << width) - 1)) << half * width
+                    sent.append({"kind": kind, "tag": (beat["tag"] + index * pair_tags) % 64, "data": value})
         elif distance:
             onward.append(beat | {"distance": distance - 1})
         elif kind == PARAMETER:
             own[RowField(beat["tag"])] = beat["data"] & 255
         else:
-            sent.append({"kind": kind, "tag": beat["tag"], "data": beat["data"] & ((1 << width) - 1)})
+            bits = config.networks.x_lanes * width
+            sent.append({"kind": kind, "tag": beat["tag"], "data": beat["data"] & ((1 << bits) - 1)})
     return onward, sent
 
 
@@ -107,11 +115,13 @@ def signed(value: int, width: int) -> int:
 
 def x_beat(rng: random.Random, config: AcceleratorConfig, ifmap: bool) -> Beat:
     """Mostly values, of few tags, and now and then other columns for them."""
-    width = config.operand_width if ifmap else config.data_width
+    width = config.networks.x_lanes * config.operand_width if ifmap else config.data_width
     beat = {"kind": rng.choice((*[VALUE] * 9, CLEAR, ASSIGN, ASSIGN, PARAMETER)), "tag": rng.randrange(3)}
     beat["data"] = rng.getrandbits(width)
     if beat["kind"] == ASSIGN:
         beat["data"] = rng.choice((0, 0, 1, 3)) | rng.choice((0, 1, 15)) << 4
+        if ifmap and config.networks.x_lanes == 2:
+            beat["data"] |= rng.getrandbits(1) << 8  # the half
     return beat if ifmap else beat | {"last": rng.getrandbits(1) if beat["kind"] == VALUE else 0}
 
 
@@ -140,7 +150,7 @@ def ifmap_y_beat(rng: random.Random, config: AcceleratorConfig) -> Beat:
     }
     if kind == PARAMETER:
         field = rng.choice(list(RowField))
-        limit = {RowField.PHASE: 2, RowField.LANE: lanes, RowField.LANES: lanes}.get(field, 4)
+        limit = {RowField.PHASE: 2, RowField.LANES: 64, RowField.SPLIT: 256}.get(field, 4)
         beat |= {"tag": field.value, "data": rng.randrange(limit)}
     return beat
 

@@ -32,7 +32,9 @@ class Pass:
             0 if rng.random() < zeros else signed(rng, config.operand_width)
             for _ in range((self.positions - 1) * self.step + self.taps)
         ]
-        below = self.p * self.positions * self.flags["join"]
+        self.forward = rng.choice((0, rng.randint(1, 5)))
+        self.each = self.flags["join"] + self.forward  # psums from below for each own one
+        below = self.p * self.positions * self.each
         self.below = [signed(rng, config.psum_width) for _ in range(below)]
 
     def beats(self) -> Iterator[dict[str, int]]:
@@ -42,9 +44,9 @@ class Pass:
             PassField.FILTERS: self.p - 1,
             PassField.TAPS: self.taps - 1,
             PassField.STEP: self.step,
-            PassField.OVERLAP: self.taps - self.step,
             PassField.POSITIONS_LOW: (self.positions - 1) & 255,
             PassField.POSITIONS_HIGH: (self.positions - 1) >> 8,
+            PassField.FORWARD: self.forward,
             PassField.FLAGS: flags,
         }
         for field, value in fields.items():
@@ -62,10 +64,14 @@ class Pass:
                 for j in range(self.taps):
                     product = self.ifmap[f * self.step + j] * self.filters[j][m]
                     total = add(self.config, total, product >> self.shift)
-                if self.below:
-                    total = add(self.config, total, self.below[f * self.p + m])
-                end = int(f == self.positions - 1 and m == self.p - 1)
-                yield {"psum": total, "first": self.flags["first"], "last": self.flags["last"], "end": end}
+                start = (f * self.p + m) * self.each
+                below = self.below[start : start + self.each]
+                if self.flags["join"]:
+                    total = add(self.config, total, below.pop(0))
+                last = f == self.positions - 1 and m == self.p - 1
+                for index, psum in enumerate(leaving := [total, *below], start=1):
+                    end = int(last and index == len(leaving))
+                    yield {"psum": psum, "first": self.flags["first"], "last": self.flags["last"], "end": end}
 
 
 @cocotb.test()

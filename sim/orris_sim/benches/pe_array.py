@@ -59,9 +59,9 @@ class ArrayPass:
             PassField.FILTERS: self.p - 1,
             PassField.TAPS: self.q * self.S - 1,
             PassField.STEP: step,
-            PassField.OVERLAP: self.q * self.S - step,
             PassField.POSITIONS_LOW: self.F - 1,
             PassField.POSITIONS_HIGH: 0,
+            PassField.FORWARD: 0,
             PassField.FLAGS: 1 | self.first << 1 | self.last << 2,
         }
         for field, value in fields.items():
@@ -93,8 +93,8 @@ class ArrayPass:
                 RowField.CHUNK: chunk if used else 63,  # no value has it
                 RowField.CHUNKS: 0,
                 RowField.PHASE: r % self.U,
-                RowField.LANE: lane,
-                RowField.LANES: self.q - 1,
+                RowField.LANES: lane | (self.q - 1) << 3,
+                RowField.SPLIT: 1,  # one lane further from beat to beat
             }
             for field, value in fields.items():
                 yield beat | {"kind": PARAMETER, "tag": int(field), "data": value}
