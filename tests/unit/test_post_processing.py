@@ -263,3 +263,13 @@ def test_one_write_per_cycle():
     config = make_config(4, 4)
     job, words = make_job(random.Random(3), config, 0, 4, 1, 1, 50, SINGLE)
     assert run(config, [job], words + 4, 3)[0] <= 4 * 50 + 17
+
+
+@pytest.mark.parametrize("columns,lanes,sets,p,rate", [(14, 7, 2, 4, 1), (4, 2, 2, 4, 0.4), (8, 1, 8, 1, 1)])
+def test_sets_fill_words_together(columns, lanes, sets, p, rate):
+    """Where the columns of a lane go on with its word (e = lanes), the word is written once."""
+    config = make_config(columns, lanes)
+    job, words = make_job(random.Random(4), config, 0, lanes, sets, p, 30, SINGLE)
+    cycles = run(config, [job | {"merge": 1}], words + 4, 4, p_psum=rate)[0]
+    if rate == 1:  # else as many writes as columns, and the write port is the limit
+        assert cycles <= 30 * max(lanes, sets * p) + 16 + lanes
