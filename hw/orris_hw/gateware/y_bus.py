@@ -182,7 +182,7 @@ class IfmapRow(wiring.Component):
         bits = max(1, (ifmap_lanes(config) - 1).bit_length())
         width, halves = config.operand_width, config.networks.x_lanes
         lane, lanes, index, offset = Signal(bits), Signal(bits), Signal(bits), Signal(bits)
-        split = Signal(Split, init={"advance": 1})
+        split = Signal(Split)
         final, sends = Signal(), Signal()
         tag, first = Signal.like(head.tag), Signal(bits)
         m.d.comb += [
