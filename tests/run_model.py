@@ -171,10 +171,9 @@ class Run:
                 if self.split:
                     apart = self.stacks + 1
                     beats = -(-self.sets // halves)
-                    split = apart * halves | apart % 8 << 4 | 1 << 7
-                told = (
-                    chunk, -(-self.q // self.lanes) - 1, r % self.U, lane % self.lanes | beats - 1 << 3, split,
-                )  # fmt: skip
+                    split = apart * halves % 16 | apart % 8 << 4 | 1 << 7
+                taken = lane % self.lanes | beats - 1 << 3
+                told = (chunk, -(-self.q // self.lanes) - 1, r % self.U, taken, split)
                 columns = [
                     (
                         "assign", row, r // self.U + 16 * (s // halves) * self.split,
@@ -189,9 +188,9 @@ class Run:
         return result
 
     def ifmap_beats(self, operand, told=None):
-        """The ifmap stream: `row_setup` where it differs from `told`, then ("value", chunk, phase, tag, lanes).
+        """The ifmap stream: `row_setup` where it differs from `told`, then the values.
 
-        `operand(block, lane, y, x)` of stored places.
+        These are ("value", chunk, phase, tag, lanes), by `operand(block, lane, y, x)` of stored places.
         """
         chunks = max(1, self.pixel_lanes // self.lanes)
         for k in range(self.passes):

@@ -52,7 +52,7 @@ class Networks(_Part):
         default=1,
         ge=1,
         le=2,
-        description="ifmap values of an X-bus beat: one, or one for each of two filter sets (depthwise layers)",
+        description="ifmap values of an X-bus beat: 2 serve two filter sets at once in depthwise layers",
     )
     fifo_depth: int = Field(default=4, ge=2, le=16, description="entries of the FIFO at the head of each row")
 

@@ -16,9 +16,9 @@ from .semaphores import TokenSink
 
 IFMAP_RUN = part_layout(
     RUN, "wait_ifmap", "signal_ifmap", "passes", "rows", "last_rows", "e", "sets", "R", "q", "group_lanes",
-    "pixel_lanes", "first_lane", "stacks", "split", "keep_tags", "stride", "ifmap_base", "ifmap_row_stride", "ifmap_block_stride",
-    "first_pixel", "pad_left", "width", "full_width", "period", "kept", "pad_top", "height", "full_height",
-    "zero_point",
+    "pixel_lanes", "first_lane", "stacks", "split", "keep_tags", "stride", "ifmap_base", "ifmap_row_stride",
+    "ifmap_block_stride", "first_pixel", "pad_left", "width", "full_width", "period", "kept", "pad_top",
+    "height", "full_height", "zero_point",
 )  # fmt: skip
 
 IDLE_CHUNK = (1 << CHUNK_BITS) - 1

@@ -12,9 +12,9 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import AcceleratorConfig
 from .beats import (
+    PAIR_TAGS,
     Kind,
     PassField,
-    PAIR_TAGS,
     PassFlags,
     RowField,
     RowLanes,
