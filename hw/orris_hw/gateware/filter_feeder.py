@@ -15,8 +15,8 @@ from .global_buffer import GlbRead
 from .semaphores import TokenSink, TokenSource
 
 FILTER_RUN = part_layout(
-    RUN, "wait_filter", "signal_filter", "passes", "first", "last", "rows", "last_rows", "e", "sets", "stacks",
-    "R", "p", "taps", "step", "positions", "shift", "filter_base", "filter_stride", "filter_slots",
+    RUN, "wait_filter", "signal_filter", "passes", "first", "last", "rows", "last_rows", "e", "sets",
+    "stacks", "R", "p", "taps", "step", "positions", "shift", "filter_base", "filter_stride", "filter_slots",
     "filter_start", "filter_words",
 )  # fmt: skip
 
