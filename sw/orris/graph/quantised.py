@@ -1,0 +1,151 @@
+"""Convolutions and fully connected layers of a graph as the integer layers that compute them.
+
+A tensor of type uint8 is the int8 one of the same bits but the highest: both its values and its zero point
+are 128 less. Everything below is in int8 or int16.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..golden import Requant
+from ..golden.tensors import IntArray
+from ..layers import ConvLayer
+from . import operators as ops
+from .errors import ModelError
+from .graph import Graph
+from .shapes import conv_layer, image_shape
+from .tensor import Tensor
+
+Bounds = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedLayer:
+    """A layer with its weights (M, C, R, S) and post-processing; `ifmap`, `ofmap` name tensors."""
+
+    layer: ConvLayer
+    weights: IntArray
+    requant: Requant
+    ifmap: str
+    ofmap: str
+    psum_width: int
+
+
+def unsigned_offset(tensor: Tensor) -> int:
+    """What has to be taken from values of a tensor to make them signed."""
+    return 128 if tensor.dtype == np.uint8 else 0
+
+
+def to_signed(values: NDArray) -> IntArray:
+    """uint8 as the int8 values that are 128 less; others as they are."""
+    return (values ^ np.uint8(128)).view(np.int8) if values.dtype == np.uint8 else values
+
+
+def from_signed(values: IntArray, tensor: Tensor) -> NDArray:
+    """The reverse: int8 as values of the tensor's type."""
+    return values.view(np.uint8) ^ np.uint8(128) if tensor.dtype == np.uint8 else values
+
+
+def value_bounds(tensor: Tensor, bounds: Bounds) -> tuple[int, int]:
+    """The least and the largest quantised value between two real bounds, in the tensor's own type."""
+    info, scale = np.iinfo(tensor.dtype), np.float32(tensor.scale)
+
+    def quantised(real: float) -> int:
+        ratio = float(np.float32(real) / scale)
+        return tensor.zero_point + int(np.trunc(ratio + np.copysign(0.5, ratio)))
+
+    low = info.min if bounds[0] is None else max(info.min, quantised(bounds[0]))
+    high = info.max if bounds[1] is None else min(info.max, quantised(bounds[1]))
+    if low > high:
+        raise ModelError(
+            f"tensor '{tensor.name}': no value of its scale is from {bounds[0]} to {bounds[1]}"
+        )
+    return low, high
+
+
+def quantised_convolution(graph: Graph, operator: ops.Convolution) -> QuantisedLayer:
+    """The integer layer of a convolution; ModelError where its numbers do not fit together."""
+    ifmap, weights = (graph.tensors[name] for name in operator.inputs[:2])
+    layer = conv_layer(operator, ifmap, weights, graph.layout)
+    return _quantised(graph, operator, layer, weights)
+
+
+def quantised_rows(graph: Graph, operator: ops.FullyConnected) -> QuantisedLayer:
+    """A fully connected layer as a 1 x 1 convolution of one row: its pixels are the rows of the input."""
+    ifmap, weights = (graph.tensors[name] for name in operator.inputs[:2])
+    M, C = weights.shape
+    layer = ConvLayer(name=operator.name, M=M, C=C, H=1, W=ifmap.size // C, R=1, S=1)
+    return _quantised(graph, operator, layer, weights)
+
+
+def quantised_flattened(
+    graph: Graph, operator: ops.FullyConnected, image: Tensor, weights: Tensor
+) -> QuantisedLayer:
+    """A fully connected layer over a flattened image: a convolution with filters (M, C, H, W) over all of it."""
+    _, C, H, W = image_shape(image.shape, graph.layout)
+    layer = ConvLayer(name=operator.name, M=weights.shape[0], C=C, H=H, W=W, R=H, S=W)
+    return _quantised(graph, operator, layer, weights, image.name)
+
+
+def _quantised(
+    graph: Graph,
+    operator: ops.Convolution | ops.FullyConnected,
+    layer: ConvLayer,
+    weights: Tensor,
+    ifmap_name: str | None = None,
+) -> QuantisedLayer:
+    ifmap, ofmap = graph.tensors[operator.input], graph.tensors[operator.output]
+    if weights.values is None or weights.quantisation is None:
+        raise ModelError(f"{operator.name}: its filter is not constant, or not quantised")
+    zero_points = weights.quantisation.zero_point - unsigned_offset(weights)
+    if zero_points.any():
+        raise ModelError(f"{operator.name}: the filter's zero point is not 0, which the accelerator needs")
+    if ifmap.dtype == np.int16 and (ifmap.zero_point or ofmap.zero_point):
+        raise ModelError(f"{operator.name}: 16-bit values have zero point 0")
+    low, high = value_bounds(ofmap, operator.bounds)
+    offset = unsigned_offset(ofmap)
+    scales = np.broadcast_to(ifmap.scale * weights.quantisation.scale / ofmap.scale, (layer.M,))
+    requant = Requant.from_scales(
+        _bias(graph, operator, layer.M),
+        scales,
+        operator.rounding,
+        zp_in=ifmap.zero_point - unsigned_offset(ifmap),
+        zp_out=ofmap.zero_point - offset,
+        act_min=low - offset,
+        act_max=high - offset,
+    )
+    wide = ifmap.dtype == np.int16
+    return QuantisedLayer(
+        layer,
+        to_signed(weights.values).reshape(layer.weights_shape),
+        _reduced(requant) if wide else requant,
+        ifmap_name or operator.input,
+        operator.output,
+        48 if wide else 32,
+    )
+
+
+def _bias(graph: Graph, operator: ops.Operator, M: int) -> NDArray[np.int64]:
+    if len(operator.inputs) < 3:
+        return np.zeros(M, np.int64)
+    values = graph.tensors[operator.inputs[2]].values
+    if values is None or values.dtype.kind != "i":
+        raise ModelError(f"{operator.name}: its bias is not constant, or not quantised")
+    return values.astype(np.int64)
+
+
+def _reduced(requant: Requant) -> Requant:
+    """With the 16-bit multipliers of the format's kernels for 16-bit activations, one rounding."""
+    short = np.minimum((requant.multiplier + (1 << 15)) >> 16, 0x7FFF) << 16
+    return Requant(
+        requant.bias,
+        short,
+        requant.shift,
+        requant.zp_in,
+        requant.zp_out,
+        requant.act_min,
+        requant.act_max,
+        "single",
+    )

@@ -1,0 +1,201 @@
+"""The shape of what each operator makes, to hold against what a file claims."""
+
+from functools import singledispatch
+from math import prod
+
+import numpy as np
+
+from ..layers import ConvLayer, LayerError, Padding
+from . import operators as ops
+from .errors import ModelError
+from .graph import Graph, Layout
+from .tensor import Tensor
+
+Shape = tuple[int, ...]
+
+
+def check_shapes(graph: Graph) -> None:
+    """ModelError at the first operator whose tensors do not fit together."""
+    for operator in graph.operators:
+        inputs = [graph.tensors[name] for name in operator.inputs]
+        outputs = [graph.tensors[name] for name in operator.outputs]
+        try:
+            expected = output_shapes(operator, inputs, outputs, graph.layout)
+        except (ModelError, LayerError, IndexError, ValueError) as error:
+            raise ModelError(f"{graph.name}: {operator.name}: {error}") from error
+        for tensor, shape in zip(outputs, expected, strict=True):
+            if tensor.shape != shape:
+                raise ModelError(
+                    f"{graph.name}: {operator.name} makes {list(shape)}, the file claims "
+                    f"{list(tensor.shape)} for '{tensor.name}'"
+                )
+
+
+def image_shape(shape: Shape, layout: Layout) -> tuple[int, int, int, int]:
+    """(N, C, H, W) of a tensor of rank 4; ModelError for another rank."""
+    if len(shape) != 4:
+        raise ModelError(f"shape {list(shape)} has no height and width: expected four axes")
+    return shape if layout == "NCHW" else (shape[0], shape[3], shape[1], shape[2])
+
+
+def file_shape(shape: Shape, layout: Layout) -> Shape:
+    """The shape in a file of an image (N, C, H, W)."""
+    N, C, H, W = shape
+    return shape if layout == "NCHW" else (N, H, W, C)
+
+
+def conv_layer(operator: ops.Convolution, ifmap: Tensor, weights: Tensor, layout: Layout) -> ConvLayer:
+    """The layer of a convolution; LayerError if there is none of that shape."""
+    N, C, H, W = image_shape(ifmap.shape, layout)
+    M, per_group, R, S = weights.shape
+    if C != per_group * operator.groups:
+        raise ModelError(f"{C} channels, filters are for {operator.groups} groups of {per_group}")
+    if operator.dilation[0] != operator.dilation[1]:
+        raise ModelError(f"dilation {operator.dilation} differs between the axes")
+    U, V = operator.stride
+    shape = dict(N=N, G=operator.groups, M=M, C=per_group, H=H, W=W, R=R, S=S, U=U, V=V)
+    return ConvLayer(name=operator.name, **shape, D=operator.dilation[0], padding=operator.padding)
+
+
+@singledispatch
+def output_shapes(
+    operator: ops.Operator, inputs: list[Tensor], outputs: list[Tensor], layout: Layout
+) -> list[Shape]:
+    """Shapes of all outputs; by default that of the first input."""
+    return [inputs[0].shape]
+
+
+@output_shapes.register
+def _(operator: ops.Convolution, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    layer = conv_layer(operator, inputs[0], inputs[1], layout)
+    _check_bias(inputs, layer.M)
+    return [file_shape(layer.ofmap_shape, layout)]
+
+
+@output_shapes.register
+def _(
+    operator: ops.FullyConnected, inputs: list[Tensor], outputs: list[Tensor], layout: Layout
+) -> list[Shape]:
+    M, C = inputs[1].shape
+    if inputs[0].size % C or not inputs[0].size:
+        raise ModelError(f"{inputs[0].size} values are no rows of {C}")
+    _check_bias(inputs, M)
+    kept = (*inputs[0].shape[:-1], M)
+    if outputs[0].shape == kept and inputs[0].shape[-1] == C:
+        return [kept]
+    return [(inputs[0].size // C, M)]
+
+
+def _check_bias(inputs: list[Tensor], M: int) -> None:
+    if len(inputs) > 2 and inputs[2].shape != (M,):
+        raise ModelError(f"the bias has shape {list(inputs[2].shape)}, expected [{M}]")
+
+
+@output_shapes.register
+def _(operator: ops.Pool, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    N, C, H, W = image_shape(inputs[0].shape, layout)
+    return [file_shape((N, C, *pool_size(operator, H, W)), layout)]
+
+
+def pool_size(operator: ops.Pool, H: int, W: int) -> tuple[int, int]:
+    """Rows and columns of a pooled image; ModelError where the window is larger than it."""
+    padding: Padding = operator.padding
+    padded = (H + padding.top + padding.bottom, W + padding.left + padding.right)
+    for size, taps in zip(padded, operator.window, strict=True):
+        if taps > size:
+            raise ModelError(f"the window of {taps} is larger than the padded image of {size}")
+    E, F = (
+        (size - taps) // stride + 1
+        for size, taps, stride in zip(padded, operator.window, operator.stride, strict=True)
+    )
+    return E, F
+
+
+@output_shapes.register
+def _(operator: ops.Mean, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    return [_without(inputs[0].shape, operator.axes, operator.keep)]
+
+
+@output_shapes.register
+def _(operator: ops.ArgMax, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    return [_without(inputs[0].shape, (operator.axis,), operator.keep)]
+
+
+def _without(shape: Shape, axes: tuple[int, ...], keep: bool) -> Shape:
+    reduced = ((axis, 1 if axis in axes else size) for axis, size in enumerate(shape))
+    return tuple(size for axis, size in reduced if keep or axis not in axes)
+
+
+@output_shapes.register(ops.Add)
+@output_shapes.register(ops.Multiply)
+def _(operator: ops.Operator, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    return [np.broadcast_shapes(inputs[0].shape, inputs[1].shape)]
+
+
+@output_shapes.register
+def _(operator: ops.Concatenate, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    axis = operator.axis
+    rest = {tensor.shape[:axis] + tensor.shape[axis + 1 :] for tensor in inputs}
+    if len(rest) != 1:
+        raise ModelError(f"shapes {[list(tensor.shape) for tensor in inputs]} do not join along axis {axis}")
+    shape = inputs[0].shape
+    return [(*shape[:axis], sum(tensor.shape[axis] for tensor in inputs), *shape[axis + 1 :])]
+
+
+@output_shapes.register
+def _(operator: ops.Split, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    shape, axis = inputs[0].shape, operator.axis
+    sizes = [tensor.shape[axis] for tensor in outputs]
+    if sum(sizes) != shape[axis]:
+        raise ModelError(f"axis {axis} of {list(shape)} does not split into {sizes}")
+    return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
+
+
+@output_shapes.register
+def _(operator: ops.Slice, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    shape = tuple(
+        len(range(*slice(first, last, step).indices(size)))
+        for size, first, last, step in zip(
+            inputs[0].shape, operator.begin, operator.end, operator.step, strict=True
+        )
+    )
+    return [_same_size(shape, outputs[0].shape)]
+
+
+@output_shapes.register
+def _(operator: ops.Reshape, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    return [_same_size(inputs[0].shape, outputs[0].shape)]
+
+
+def _same_size(made: Shape, claimed: Shape) -> Shape:
+    """Axes of size 1 may come and go, and a reshape may do anything, but no value is lost."""
+    return claimed if prod(made) == prod(claimed) else made
+
+
+@output_shapes.register
+def _(operator: ops.Pad, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    pairs = zip(inputs[0].shape, operator.amounts, strict=True)
+    return [tuple(before + size + after for size, (before, after) in pairs)]
+
+
+@output_shapes.register
+def _(operator: ops.Transpose, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    return [tuple(inputs[0].shape[axis] for axis in operator.axes)]
+
+
+@output_shapes.register
+def _(operator: ops.Resize, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    N, C, H, W = image_shape(inputs[0].shape, layout)
+    return [file_shape((N, C, H * operator.factors[0], W * operator.factors[1]), layout)]
+
+
+@output_shapes.register
+def _(operator: ops.ReadVariable, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    return [outputs[0].shape]
+
+
+@output_shapes.register
+def _(
+    operator: ops.AssignVariable, inputs: list[Tensor], outputs: list[Tensor], layout: Layout
+) -> list[Shape]:
+    return []

@@ -1,0 +1,79 @@
+"""Operators as ONNX Runtime computes them on quantised tensors: in real numbers, rounded half to even."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph import Graph
+from ..graph import operators as ops
+from .tflite_kernels import dequantise as to_real
+
+Values = list[NDArray]
+
+
+def _real(graph: Graph, name: str, values: NDArray) -> NDArray[np.float32]:
+    tensor = graph.tensors[name]
+    if values.dtype.kind == "f":
+        return values.astype(np.float32)
+    quantisation = tensor.quantisation
+    if quantisation is None:
+        return values.astype(np.float32)
+    return (values.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
+
+
+def _quantised(graph: Graph, name: str, real: NDArray) -> NDArray:
+    """Real numbers as values of a tensor; as they are where it holds real numbers."""
+    tensor = graph.tensors[name]
+    if tensor.dtype.kind == "f" or tensor.quantisation is None:
+        return real.astype(tensor.dtype)
+    info = np.iinfo(tensor.dtype)
+    with np.errstate(invalid="ignore"):
+        steps = np.nan_to_num(np.rint(real.astype(np.float32) / np.float32(tensor.scale)))
+    return np.clip(steps + tensor.zero_point, info.min, info.max).astype(tensor.dtype)
+
+
+def _bounded(real: NDArray, bounds: tuple[float | None, float | None]) -> NDArray:
+    return real if bounds == (None, None) else np.clip(real, *bounds)
+
+
+def _reals(graph: Graph, operator: ops.Operator, inputs: Values) -> list[NDArray[np.float32]]:
+    return [_real(graph, name, values) for name, values in zip(operator.inputs, inputs, strict=True)]
+
+
+def quantise(graph: Graph, operator: ops.Quantise, inputs: Values) -> Values:
+    return [_quantised(graph, operator.output, _reals(graph, operator, inputs)[0])]
+
+
+def dequantise(graph: Graph, operator: ops.Dequantise, inputs: Values) -> Values:
+    return to_real(graph, operator, inputs)
+
+
+def add(graph: Graph, operator: ops.Add, inputs: Values) -> Values:
+    first, second = _reals(graph, operator, inputs)
+    return [_quantised(graph, operator.output, _bounded(first + second, operator.bounds))]
+
+
+def multiply(graph: Graph, operator: ops.Multiply, inputs: Values) -> Values:
+    first, second = _reals(graph, operator, inputs)
+    return [_quantised(graph, operator.output, _bounded(first * second, operator.bounds))]
+
+
+def clamp(graph: Graph, operator: ops.Clamp, inputs: Values) -> Values:
+    (real,) = _reals(graph, operator, inputs)
+    return [_quantised(graph, operator.output, _bounded(real, operator.bounds))]
+
+
+def mean(graph: Graph, operator: ops.Mean, inputs: Values) -> Values:
+    (real,) = _reals(graph, operator, inputs)
+    means = real.astype(np.float64).mean(operator.axes, keepdims=operator.keep)
+    return [_quantised(graph, operator.output, means.astype(np.float32))]
+
+
+def logistic(graph: Graph, operator: ops.Logistic, inputs: Values) -> Values:
+    (real,) = _reals(graph, operator, inputs)
+    return [_quantised(graph, operator.output, 1 / (1 + np.exp(-real)))]
+
+
+def softmax(graph: Graph, operator: ops.Softmax, inputs: Values) -> Values:
+    (real,) = _reals(graph, operator, inputs)
+    powers = np.exp((real - real.max(operator.axis, keepdims=True)) * np.float32(operator.beta))
+    return [_quantised(graph, operator.output, powers / powers.sum(operator.axis, keepdims=True))]

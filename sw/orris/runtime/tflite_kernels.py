@@ -1,0 +1,115 @@
+"""Operators in the integer arithmetic of TFLite's reference kernels, element for element."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..golden import quantise_multiplier, requantise
+from ..graph import Graph, ModelError, Tensor
+from ..graph import operators as ops
+from ..graph.quantised import value_bounds
+
+Values = list[NDArray]
+
+
+def rounded(real: NDArray) -> NDArray:
+    """To whole numbers, ties away from zero."""
+    return np.trunc(real + np.copysign(real.dtype.type(0.5), real))
+
+
+def _saturated(values: NDArray, tensor: Tensor, low: int | None = None, high: int | None = None) -> NDArray:
+    info = np.iinfo(tensor.dtype)
+    low, high = info.min if low is None else low, info.max if high is None else high
+    return np.clip(values, low, high).astype(tensor.dtype)
+
+
+def _scaled(values: NDArray, real: float) -> NDArray[np.int64]:
+    """Integers times a real number as the reference multiplies: 31-bit multiplier, two roundings."""
+    return requantise(values.astype(np.int64), *quantise_multiplier(real), "double").astype(np.int64)
+
+
+def mean(graph: Graph, operator: ops.Mean, inputs: Values) -> Values:
+    """The sum times a multiplier that holds 1 / count, which is cut off, not rounded."""
+    before, after = graph.tensors[operator.input], graph.tensors[operator.output]
+    count = int(np.prod([before.shape[axis] for axis in operator.axes]))
+    sums = inputs[0].astype(np.int64).sum(operator.axes).reshape(after.shape)
+    if before.quantisation == after.quantisation and before.dtype == np.uint8:
+        raise ModelError(
+            f"{operator.name}: means of uint8 values without a change of scale are not supported"
+        )
+    multiplier, shift = quantise_multiplier(before.scale / after.scale)
+    extra = min(count.bit_length() - 1, 32, 31 + shift)
+    multiplier = (multiplier << extra) // count
+    centred = sums - count * before.zero_point
+    scaled = requantise(centred, multiplier, shift - extra, "double").astype(np.int64)
+    return [_saturated(scaled + after.zero_point, after)]
+
+
+def multiply(graph: Graph, operator: ops.Multiply, inputs: Values) -> Values:
+    first, second = (graph.tensors[name] for name in operator.inputs)
+    after = graph.tensors[operator.output]
+    product = (inputs[0].astype(np.int64) - first.zero_point) * (
+        inputs[1].astype(np.int64) - second.zero_point
+    )
+    scaled = _scaled(product, first.scale * second.scale / after.scale)
+    return [_saturated(scaled + after.zero_point, after, *value_bounds(after, operator.bounds))]
+
+
+def clamp(graph: Graph, operator: ops.Clamp, inputs: Values) -> Values:
+    before, after = graph.tensors[operator.input], graph.tensors[operator.output]
+    scaled = _scaled(inputs[0].astype(np.int64) - before.zero_point, before.scale / after.scale)
+    return [_saturated(scaled + after.zero_point, after, *value_bounds(after, operator.bounds))]
+
+
+def quantise(graph: Graph, operator: ops.Quantise, inputs: Values) -> Values:
+    before, after = graph.tensors[operator.input], graph.tensors[operator.output]
+    if inputs[0].dtype.kind == "f":
+        real = inputs[0].astype(np.float32) / np.float32(after.scale)
+        with np.errstate(invalid="ignore"):
+            return [_saturated(np.nan_to_num(rounded(real)) + after.zero_point, after)]
+    scaled = _scaled(inputs[0].astype(np.int64) - before.zero_point, before.scale / after.scale)
+    return [_saturated(scaled + after.zero_point, after)]
+
+
+def dequantise(graph: Graph, operator: ops.Dequantise, inputs: Values) -> Values:
+    quantisation = graph.tensors[operator.input].quantisation
+    if quantisation is None:
+        raise ModelError(f"{operator.name}: its input has no scale")
+    shape = [1] * inputs[0].ndim
+    if not quantisation.per_tensor:
+        shape[quantisation.axis] = -1
+    scale, zero_point = quantisation.scale.reshape(shape), quantisation.zero_point.reshape(shape)
+    if quantisation.per_tensor:
+        scale, zero_point = scale.reshape(-1)[0], zero_point.reshape(-1)[0]
+    return [((inputs[0].astype(np.int64) - zero_point) * scale).astype(np.float32)]
+
+
+def logistic(graph: Graph, operator: ops.Logistic, inputs: Values) -> Values:
+    """By a table of all 256 values, made in single precision."""
+    before, after = graph.tensors[operator.input], graph.tensors[operator.output]
+    if before.dtype.itemsize != 1:
+        raise ModelError(
+            f"{operator.name}: logistic of {before.dtype} is not supported, of 8-bit values it is"
+        )
+    info = np.iinfo(before.dtype)
+    keys = np.arange(info.min, info.max + 1)
+    one = np.float32(1)
+    real = np.float32(before.scale) * (keys - before.zero_point).astype(np.float32)
+    results = rounded(one / (one + np.exp(-real)) * (one / np.float32(after.scale)))
+    table = _saturated(results + after.zero_point, after)
+    return [table[inputs[0].astype(np.int64) - info.min]]
+
+
+def softmax(graph: Graph, operator: ops.Softmax, inputs: Values) -> Values:
+    """Exponentials from a table in single precision, by their distance from the largest value."""
+    before, after = graph.tensors[operator.input], graph.tensors[operator.output]
+    if before.dtype.itemsize != 1 or operator.axis != inputs[0].ndim - 1:
+        raise ModelError(
+            f"{operator.name}: softmax of {before.dtype} over axis {operator.axis} is not supported"
+        )
+    scale = -np.float32(before.scale) * np.float32(operator.beta)
+    table = np.exp(scale * np.arange(256, dtype=np.float32))
+    values = inputs[0].astype(np.int64)
+    exponentials = table[values.max(-1, keepdims=True) - values]
+    sums = np.cumsum(exponentials, -1, dtype=np.float32)[..., -1:]  # one by one, as the reference adds
+    share = exponentials * (np.float32(1) / (sums * np.float32(after.scale)))
+    return [_saturated(rounded(share) + after.zero_point, after)]
