@@ -220,6 +220,8 @@ class CommandModel:
         at = stored[inside] + f["first_pixel"]
         result = np.zeros((f["pixel_lanes"], f["full_height"], len(columns)), np.int64)
         words = np.unique(at // pixels)
+        if not len(words):
+            return result
         for row in range(f["height"]):
             if (row + f["pad_top"]) % f["stride"] >= f["R"]:
                 continue  # no filter sees it

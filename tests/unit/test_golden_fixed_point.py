@@ -34,10 +34,10 @@ def scalar_psum(layer: ConvLayer, ifmap, weights, order, shift: int, width: int,
     bank = None
     for chain in order:
         below = None
-        for channels, r in chain:
+        for channels, r, columns in chain:
             own = 0
             y = e * layer.U + r * layer.D - layer.padding.top
-            for s in range(layer.S):
+            for s in columns:
                 x = f * layer.V + s * layer.D - layer.padding.left
                 for c in channels:
                     inside = 0 <= y < layer.H and 0 <= x < layer.W
@@ -102,11 +102,14 @@ def test_order_matters():
 
 
 def test_row_folding():
-    layer = ConvLayer(M=1, C=5, H=4, W=4, R=3, S=3)
+    layer = ConvLayer(M=1, C=5, H=4, W=4, R=3, S=2)
+    named = [
+        [((2, 3), 0), ((0, 1), 2), ((0, 1), 1), ((0, 1), 0)],
+        [((4,), 1), ((4,), 0), ((2, 3), 2), ((2, 3), 1)],
+        [((4,), 2)],
+    ]
     assert row_folded_order(layer, rows=4, q=2) == [
-        [RowWork((2, 3), 0), RowWork((0, 1), 2), RowWork((0, 1), 1), RowWork((0, 1), 0)],
-        [RowWork((4,), 1), RowWork((4,), 0), RowWork((2, 3), 2), RowWork((2, 3), 1)],
-        [RowWork((4,), 2)],
+        [RowWork(channels, row, (0, 1)) for channels, row in chain] for chain in named
     ]
 
 
@@ -137,8 +140,7 @@ def test_errors():
     with pytest.raises(TensorError) as error:
         accumulate_fixed_point(layer, data.ifmap, data.weights, order, 0)
     assert str(error.value) == (
-        "layer: the order must name each of the C*R = 15 pairs of channel and filter row once, it names 9 of "
-        "them in 9 entries"
+        "layer: the order must name each of the C*R*S = 30 taps once, it names 18 of them in 18 entries"
     )
     requant = Requant(data.requant.bias, data.requant.bias * 0, data.requant.bias * 0, 3, 0, -9, 9, "none")
     with pytest.raises(TensorError, match="fixed point has zero point 0, not 3 in and 0 out"):

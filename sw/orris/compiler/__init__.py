@@ -1,16 +1,32 @@
 """The compiler: from a layer and its mapping to a program and a memory image."""
 
 from .errors import CompileError
-from .layer import CompiledLayer, compile_layer
+from .layer import (
+    CompiledLayer,
+    LayerConstants,
+    compile_layer,
+    ifmap_layout,
+    layer_commands,
+    layer_constants,
+    ofmap_layout,
+)
 from .layout import ActivationLayout, pack_activations, unpack_activations
-from .program import Placement
+from .program import Addresses, Command, Placement, pack_program
 
 __all__ = [
     "ActivationLayout",
+    "Addresses",
+    "Command",
     "CompileError",
     "CompiledLayer",
+    "LayerConstants",
     "Placement",
     "compile_layer",
+    "ifmap_layout",
+    "layer_commands",
+    "layer_constants",
+    "ofmap_layout",
     "pack_activations",
+    "pack_program",
     "unpack_activations",
 ]

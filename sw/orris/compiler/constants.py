@@ -8,55 +8,55 @@ from numpy.typing import NDArray
 from ..golden import Requant
 from ..golden.tensors import IntArray
 from ..mapper import Mapping
-from ..mapper.tiling import Chunk, FilterRun, ceil_div
+from ..mapper.tiling import FilterRun, Part, ceil_div
 from .layout import WORD_BYTES, fit, value_type
 
 
 @dataclass(frozen=True)
 class FilterStream:
-    """Slots of all RUNs one behind the other: `content`, and where the slots of (run, chunk) begin."""
+    """Slots of all RUNs one behind the other: `content`, and where the slots of (run, part) begin."""
 
     content: NDArray[np.uint8]
-    offsets: dict[tuple[FilterRun, Chunk], int]
+    offsets: dict[tuple[FilterRun, Part], int]
 
 
 def filter_stream(mapping: Mapping, weights: IntArray) -> FilterStream:
-    """All filters, in the order of runs and chunks; weights are (M, C, R, S)."""
+    """All filters, in the order of runs and parts; weights are (M, C, R, S)."""
     values = fit(f"{mapping.layer.name}: weights", weights, value_type(mapping.config))
-    parts: list[NDArray[np.uint8]] = []
-    offsets: dict[tuple[FilterRun, Chunk], int] = {}
+    pieces: list[NDArray[np.uint8]] = []
+    offsets: dict[tuple[FilterRun, Part], int] = {}
     at = 0
     for run in mapping.filter_runs:
-        for chunk in mapping.chunks:
-            filters = values[run.first : run.first + run.count, chunk.first : chunk.first + chunk.count]
-            part = _slots(mapping, run, chunk, filters)
-            offsets[run, chunk] = at
-            at += len(part)
-            parts.append(part)
-    return FilterStream(np.concatenate(parts), offsets)
+        for part in mapping.parts:
+            filters = values[
+                run.first : run.first + run.count,
+                part.first : part.first + part.count,
+                part.r0 : part.r0 + part.R,
+                part.s0 : part.s0 + part.S,
+            ]
+            piece = _slots(mapping, run, part, filters)
+            offsets[run, part] = at
+            at += len(piece)
+            pieces.append(piece)
+    return FilterStream(np.concatenate(pieces), offsets)
 
 
-def _slots(mapping: Mapping, run: FilterRun, chunk: Chunk, filters: NDArray) -> NDArray[np.uint8]:
+def _slots(mapping: Mapping, run: FilterRun, part: Part, filters: NDArray) -> NDArray[np.uint8]:
     """Slots of one RUN, pass by pass: [set][word][PE row], a word being values of the list [s, c][m]."""
-    R, S, q, block = mapping.layer.R, mapping.layer.S, mapping.q, mapping.block
-    words = mapping.filter_words(run)
-    padded = np.zeros((run.sets * run.p, chunk.groups * q, R, S), filters.dtype)
+    R, S, q, block = part.R, part.S, part.q, mapping.block
+    words = mapping.filter_words(run, part)
+    padded = np.zeros((run.sets * run.p, part.groups * q, R, S), filters.dtype)
     padded[: filters.shape[0], : filters.shape[1]] = filters
     # set, m, group, c, r, s  ->  group, r (a logical row), set, s, c, m
-    lists = padded.reshape(run.sets, run.p, chunk.groups, q, R, S).transpose(2, 4, 0, 5, 3, 1)
-    lists = lists.reshape(chunk.logical_rows, run.sets, -1)
-    whole = np.zeros((chunk.passes * chunk.rows, run.sets, words * block), filters.dtype)
-    whole[: chunk.logical_rows, :, : lists.shape[2]] = lists
-    slots = whole.reshape(chunk.passes, chunk.rows, run.sets, words, block).transpose(0, 2, 3, 1, 4)
-    last = slots[-1][:, :, : chunk.last_rows]
+    lists = padded.reshape(run.sets, run.p, part.groups, q, R, S).transpose(2, 4, 0, 5, 3, 1)
+    lists = lists.reshape(part.logical_rows, run.sets, -1)
+    whole = np.zeros((part.passes * part.rows, run.sets, words * block), filters.dtype)
+    whole[: part.logical_rows, :, : lists.shape[2]] = lists
+    slots = whole.reshape(part.passes, part.rows, run.sets, words, block).transpose(0, 2, 3, 1, 4)
+    last = slots[-1][:, :, : part.last_rows]
     return np.concatenate(
-        [np.ascontiguousarray(part).view(np.uint8).reshape(-1) for part in (slots[:-1], last)]
+        [np.ascontiguousarray(slot).view(np.uint8).reshape(-1) for slot in (slots[:-1], last)]
     )
-
-
-def slot_words(mapping: Mapping, run: FilterRun, rows: int) -> int:
-    """Words of a slot whose pass uses that many PE rows."""
-    return run.sets * mapping.filter_words(run) * rows
 
 
 def parameter_stream(requant: Requant, entries: int) -> NDArray[np.uint8]:
@@ -74,6 +74,10 @@ def parameter_entries(mapping: Mapping) -> int:
     return max(run.end for run in mapping.filter_runs)
 
 
+AREA_BYTES = 8 * WORD_BYTES
+"""Alignment of areas in memory."""
+
+
 def padded_bytes(size: int) -> int:
     """`size` rounded up to the alignment of areas in memory."""
-    return ceil_div(size, 8 * WORD_BYTES) * 8 * WORD_BYTES
+    return ceil_div(size, AREA_BYTES) * AREA_BYTES

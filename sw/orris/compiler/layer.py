@@ -5,17 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orris_hw.commands import COMMAND_BITS
+from orris_hw.commands import COMMAND_BITS, END
 from orris_hw.config import AcceleratorConfig
 
 from ..golden import Requant, post_process
 from ..golden.tensors import IntArray, check_tensor
 from ..layers import ConvLayer
 from ..mapper import Mapping, expected_counts
-from .constants import filter_stream, padded_bytes, parameter_entries, parameter_stream
+from .constants import AREA_BYTES, FilterStream, filter_stream, padded_bytes, parameter_entries, parameter_stream
 from .errors import CompileError
-from .layout import ActivationLayout, pack_activations, unpack_activations, value_type
-from .program import Addresses, Placement, layer_program
+from .layout import WORD_BYTES, ActivationLayout, pack_activations, unpack_activations, value_type
+from .program import Addresses, Command, Placement, pack_program, program_commands
 
 MEMORY_LIMIT = 1 << 32
 SHIFT_MAX = 31
@@ -75,6 +75,81 @@ class CompiledLayer:
         return unpack_activations(content, self.ofmap.layout)
 
 
+@dataclass(frozen=True, eq=False)
+class LayerConstants:
+    """What a layer keeps in memory beside its tensors: its filters and parameters, as they are streamed.
+
+    requant, product_shift : what they were made from. parameters : bytes for `Addresses.parameters`.
+    filters : its `content` are the bytes for `Addresses.filters`.
+    """
+
+    requant: Requant
+    product_shift: int
+    parameters: NDArray[np.uint8]
+    filters: FilterStream
+
+
+def layer_constants(
+    mapping: Mapping, weights: IntArray, requant: Requant, product_shift: int = 0
+) -> LayerConstants:
+    """Filters and parameters of a layer; arguments and errors are those of `compile_layer`."""
+    layer, config = mapping.layer, mapping.config
+    if not 0 <= product_shift <= (SHIFT_MAX if config.arithmetic == "fixed_point" else 0):
+        raise CompileError(
+            f"{layer.name}: product_shift = {product_shift}, expected "
+            + (f"0 to {SHIFT_MAX}" if config.arithmetic == "fixed_point" else "0 for integer arithmetic")
+        )
+    check_tensor(f"{layer.name}: weights (M, C, R, S)", weights, layer.weights_shape)
+    # The golden model checks the parameters; there is nothing to compute in an empty ofmap.
+    post_process(np.zeros((1, layer.M, 0, 0), np.int64), requant, value_type(config))
+    parameters = parameter_stream(requant, parameter_entries(mapping))
+    return LayerConstants(requant, product_shift, parameters, filter_stream(mapping, weights))
+
+
+def ifmap_layout(mapping: Mapping) -> ActivationLayout:
+    """The layout in which a mapped layer reads its ifmap."""
+    return ActivationLayout(*mapping.layer.ifmap_shape, mapping.config.data_width, mapping.pixel_lanes)
+
+
+def ofmap_layout(layer: ConvLayer, config: AcceleratorConfig) -> ActivationLayout:
+    """The layout in which a layer writes its ofmap: whole words of one pixel.
+
+    A layer that reads it is mapped with ``pixel_lanes=config.block``.
+    """
+    return ActivationLayout(*layer.ofmap_shape, config.data_width, config.block)
+
+
+def layer_commands(mapping: Mapping, constants: LayerConstants, at: Addresses) -> list[Command]:
+    """The commands of a layer, without `END`, on tensors and constants at addresses of the caller's choice.
+
+    They take the semaphores to be at zero, and what is in the buffer to be of no use. Layers are chained by
+    a `BARRIER` between their commands, which sees to both.
+
+    Raises
+    ------
+    CompileError
+        Tensors in another layout than the mapping's, or an address that is no multiple of 8.
+    """
+    layer, config = mapping.layer, mapping.config
+    for what, found, expected in (
+        ("ifmap", at.ifmap.layout, ifmap_layout(mapping)),
+        ("ofmap", at.ofmap.layout, ofmap_layout(layer, config)),
+    ):
+        if found != expected:
+            raise CompileError(f"{layer.name}: the {what} is placed as {found}, the mapping needs {expected}")
+    for what, address in (
+        ("parameters", at.parameters),
+        ("filters", at.filters),
+        ("ifmap", at.ifmap.address),
+        ("ofmap", at.ofmap.address),
+    ):
+        if address % WORD_BYTES or not 0 <= address < MEMORY_LIMIT:
+            raise CompileError(
+                f"{layer.name}: {what} at {address}, expected a multiple of {WORD_BYTES} below {MEMORY_LIMIT}"
+            )
+    return program_commands(mapping, constants.requant, constants.filters, at, constants.product_shift)
+
+
 def compile_layer(
     layer: ConvLayer,
     mapping: Mapping,
@@ -103,31 +178,18 @@ def compile_layer(
         raise CompileError(
             f"{layer.name} on {config.name}: the mapping is for {mapping.layer.name} on {mapping.config.name}"
         )
-    if not 0 <= product_shift <= (SHIFT_MAX if config.arithmetic == "fixed_point" else 0):
-        raise CompileError(
-            f"{layer.name}: product_shift = {product_shift}, expected "
-            + (f"0 to {SHIFT_MAX}" if config.arithmetic == "fixed_point" else "0 for integer arithmetic")
-        )
-    if base % 64 or base < 0:
-        raise CompileError(f"base = {base}: must be a multiple of 64, not negative")
-    check_tensor(f"{layer.name}: weights (M, C, R, S)", weights, layer.weights_shape)
-    # The golden model checks the parameters; there is nothing to compute in an empty ofmap.
-    post_process(np.zeros((1, layer.M, 0, 0), np.int64), requant, value_type(config))
-
-    filters = filter_stream(mapping, weights)
-    parameters = parameter_stream(requant, parameter_entries(mapping))
-    ofmap = ActivationLayout(*layer.ofmap_shape, config.data_width, config.block)
-    ifmap = ActivationLayout(*layer.ifmap_shape, config.data_width, mapping.pixel_lanes)
+    if base % AREA_BYTES or base < 0:
+        raise CompileError(f"base = {base}: must be a multiple of {AREA_BYTES}, not negative")
+    constants = layer_constants(mapping, weights, requant, product_shift)
+    ofmap, ifmap = ofmap_layout(layer, config), ifmap_layout(mapping)
     starts, end = [], base
-    for size in (ofmap.bytes, len(parameters), len(filters.content), ifmap.bytes):
+    for size in (ofmap.bytes, len(constants.parameters), len(constants.filters.content), ifmap.bytes):
         starts.append(end)
         end += padded_bytes(size)
     at = Addresses(starts[1], starts[2], Placement(starts[3], ifmap), Placement(starts[0], ofmap))
-
     if end > MEMORY_LIMIT:
         raise CompileError(f"{layer.name}: takes {end} bytes of memory, addresses reach {MEMORY_LIMIT}")
-    commands = layer_program(mapping, requant, product_shift, filters, at)
-    program = b"".join(command.pack(fields) for command, fields in commands)
+    program = pack_program([*layer_commands(mapping, constants, at), (END, {})])
     last = end + len(program)
     if last > MEMORY_LIMIT:
         raise CompileError(f"{layer.name}: takes {last} bytes of memory, addresses reach {MEMORY_LIMIT}")
@@ -137,8 +199,8 @@ def compile_layer(
         program_address=end,
         program=program,
         segments=(
-            (at.parameters, parameters),
-            (at.filters, filters.content),
+            (at.parameters, constants.parameters),
+            (at.filters, constants.filters.content),
             (end, np.frombuffer(program, np.uint8)),
         ),
         ifmap=at.ifmap,

@@ -19,11 +19,12 @@ then waits only for earlier ones, or (a RUN) for LOADs right behind it: no progr
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orris_hw.commands import END, LOAD, RUN, SIGNAL, STORE, Format
+from orris_hw.commands import LOAD, RUN, SIGNAL, STORE, Format
 
 from ..golden import ROUNDINGS, Requant
 from ..mapper import Mapping, RunItem
-from .constants import FilterStream, slot_words
+from ..mapper.tiling import Tile
+from .constants import FilterStream
 from .layout import WORD_BYTES, ActivationLayout
 from .residency import FilterUse, filter_uses, ifmap_loads
 
@@ -53,11 +54,16 @@ class Addresses:
 Command = tuple[Format, dict[str, int]]
 
 
-def layer_program(
-    mapping: Mapping, requant: Requant, product_shift: int, filters: FilterStream, at: Addresses
+def program_commands(
+    mapping: Mapping, requant: Requant, filters: FilterStream, at: Addresses, product_shift: int = 0
 ) -> list[Command]:
-    """All commands, `END` included."""
+    """All commands of a layer but `END`; all semaphores are zero before them."""
     return list(_Program(mapping, requant, product_shift, filters, at).commands())
+
+
+def pack_program(commands: list[Command]) -> bytes:
+    """The bytes of a program, 64 a command."""
+    return b"".join(command.pack(fields) for command, fields in commands)
 
 
 class _Program:
@@ -77,6 +83,7 @@ class _Program:
         self._parameters_stay = mapping.needs.parameters == 0
 
     def commands(self) -> Iterator[Command]:
+        """All commands but `END`."""
         buffer, mapping = self._buffer, self._mapping
         if not mapping.filters_stay:
             yield SIGNAL, {"semaphore": FILTER_FREE, "count": buffer.filters.slots}
@@ -84,12 +91,13 @@ class _Program:
             yield self._load_parameters(0, self._tile_filters[-1][2], 0, {})
         ahead = buffer.ifmap.slots > 1
         tile = -1  # ofmap tiles, over all windows
-        yield from self._load_ifmap(0, 1)
+        if self._ifmaps:
+            yield from self._load_ifmap(0, 1)
         pieces: dict[tuple[int, int], list[Command]] = {}  # commands ahead of a filter slot of a RUN
         for index, item in enumerate(self._items):
             load = self._ifmap_of[index]
-            begins = index == self._ifmaps[load].begin
-            if begins and load and not ahead:
+            begins = load is not None and index == self._ifmaps[load].begin
+            if load and begins and not ahead:
                 yield from self._load_ifmap(load, 1)
             if item.first:
                 tile += 1
@@ -98,18 +106,17 @@ class _Program:
             yield RUN, self._run(index, item, tile)
             if item.last:
                 yield STORE, self._store(item, tile)
-            if begins and ahead and load + 1 < len(self._ifmaps):
+            if load is not None and begins and ahead and load + 1 < len(self._ifmaps):
                 pieces = self._spread(load)
             yield from self._filter_loads(index, item, pieces)
-        yield END, {}
 
     # -- ifmap ---------------------------------------------------------------------------------------------
     def _load_ifmap(self, number: int, pieces: int) -> Iterator[Command]:
         """Load `number`, in up to `pieces` commands of whole channel blocks, or rows of a single block."""
         load = self._ifmaps[number]
-        window, layout = load.window, self._at.ifmap.layout
+        tile, layout = load.tile, self._at.ifmap.layout
         slots = self._buffer.ifmap.slots
-        blocks, rows = load.end_block - load.first_block, window.rows.stored
+        blocks, rows = load.end_block - load.first_block, tile.rows.stored
         cuts = _cuts(blocks if blocks > 1 else rows, pieces)
         for first, end in cuts:
             block, row = (first, 0) if blocks > 1 else (0, first)
@@ -120,18 +127,18 @@ class _Program:
             yield LOAD, fields | _rectangle(
                 self._at.ifmap.address
                 + layout.offset(
-                    window.image,
+                    tile.image,
                     load.first_block + block,
-                    window.rows.start + row * window.rows.step,
-                    window.word,
+                    tile.rows.start + row * tile.rows.step,
+                    tile.word,
                 ),
-                (window.words, rows if blocks > 1 else end - first, end - first if blocks > 1 else 1),
+                (tile.words, rows if blocks > 1 else end - first, end - first if blocks > 1 else 1),
                 (
-                    window.rows.step * layout.row_words * WORD_BYTES,
+                    tile.rows.step * layout.row_words * WORD_BYTES,
                     layout.plane_words * WORD_BYTES,
                 ),
-                self._buffer.ifmap.address(load.slot) + block * window.plane_words + row * window.words,
-                (window.words, window.plane_words),
+                self._buffer.ifmap.address(load.slot) + block * tile.plane_words + row * tile.words,
+                (tile.words, tile.plane_words),
             )
 
     def _spread(self, load: int) -> dict[tuple[int, int], list[Command]]:
@@ -144,7 +151,7 @@ class _Program:
             (index, k)
             for index in range(begin, end)
             if self._filter_uses[index].load
-            for k in range(1, self._items[index].chunk.passes + 1)
+            for k in range(1, self._items[index].part.passes + 1)
         ]
         if not slots:
             return {(begin, 0): list(self._load_ifmap(load + 1, 1))}
@@ -162,13 +169,13 @@ class _Program:
     ) -> Iterator[Command]:
         """The filters of a RUN, and between them the pieces that come after one of its slots."""
         yield from pieces.get((index, 0), [])
-        use, chunk = self._filter_uses[index], item.chunk
+        use, part = self._filter_uses[index], item.part
         if not use.load:
             return
-        cuts = {k for at, k in pieces if at == index} | {chunk.passes, chunk.passes - 1}
+        cuts = {k for at, k in pieces if at == index} | {part.passes, part.passes - 1}
         first = 0
         for end in sorted(cuts - {0}):
-            if end == chunk.passes - 1 and chunk.last_rows == chunk.rows and (index, end) not in pieces:
+            if end == part.passes - 1 and part.last_rows == part.rows and (index, end) not in pieces:
                 continue  # the last slot is like the others
             yield self._load_filters(item, use, first, end)
             yield from pieces.get((index, end), [])
@@ -176,10 +183,10 @@ class _Program:
 
     def _load_filters(self, item: RunItem, use: FilterUse, first: int, end: int) -> Command:
         """Slots first to end - 1 of a RUN, all of the same size."""
-        ring, chunk = self._buffer.filters, item.chunk
-        slot = slot_words(self._mapping, item.filters, chunk.rows)
-        last = slot_words(self._mapping, item.filters, chunk.last_rows)
-        offset = self._filters.offsets[item.filters, chunk] + first * slot * WORD_BYTES
+        ring, part = self._buffer.filters, item.part
+        slot = self._mapping.slot_words(item.filters, part, part.rows)
+        last = self._mapping.slot_words(item.filters, part, part.last_rows)
+        offset = self._filters.offsets[item.filters, part] + first * slot * WORD_BYTES
         return LOAD, {
             "wait": 0 if self._mapping.filters_stay else FILTER_FREE,
             "signal": FILTER_FULL,
@@ -187,7 +194,7 @@ class _Program:
             "ring": ring.slots,
             "ring_start": (use.start + first) % ring.slots,
             "address": self._at.filters + offset,
-            "row_words": last if first == chunk.passes - 1 else slot,
+            "row_words": last if first == part.passes - 1 else slot,
             "rows": 1,
             "planes": end - first,
             "plane_stride": slot * WORD_BYTES,
@@ -232,77 +239,86 @@ class _Program:
         )
 
     # -- compute -------------------------------------------------------------------------------------------
-    def _run(self, index: int, item: RunItem, tile: int) -> dict[str, int]:
-        mapping, layer, chunk, run = self._mapping, self._layer, item.chunk, item.filters
+    def _run(self, index: int, item: RunItem, tile_number: int) -> dict[str, int]:
+        mapping, layer, part, run = self._mapping, self._layer, item.part, item.filters
         window, use = item.window, self._filter_uses[index]
-        first_chunk, last_chunk = chunk.first == 0, chunk.first + chunk.count == layer.C
-        sparse = layer.V > layer.S
+        tile = mapping.tile(window, part)
+        rows, columns = tile.rows, tile.columns
+        sparse = layer.V > part.S
         filters = self._buffer.filters
         fields = {
             "wait_filter": FILTER_FULL if use.load else 0,
             "signal_filter": FILTER_FREE if use.free else 0,
-            "passes": chunk.passes,
-            "first": int(first_chunk),
-            "last": int(last_chunk),
-            "rows": chunk.rows if chunk.passes > 1 else chunk.last_rows,
-            "last_rows": chunk.last_rows,
-            "e": window.rows.count,
+            "passes": part.passes,
+            "first": int(part == mapping.parts[0]),
+            "last": int(part == mapping.parts[-1]),
+            "rows": part.rows if part.passes > 1 else part.last_rows,
+            "last_rows": part.last_rows,
+            "e": rows.count,
             "sets": run.sets,
             "p": run.p,
-            "taps": mapping.taps,
-            "step": mapping.step,
-            "positions": window.columns.count,
+            "taps": part.taps,
+            "step": mapping.step(part),
+            "positions": columns.count,
             "shift": self._shift,
             "filter_base": filters.base,
             "filter_stride": filters.stride,
             "filter_slots": filters.slots,
             "filter_start": use.start,
-            "filter_words": mapping.filter_words(run),
-            "R": layer.R,
+            "filter_words": mapping.filter_words(run, part),
+            "R": part.R,
             "q": mapping.q,
             "group_lanes": mapping.group_lanes,
             "pixel_lanes": mapping.pixel_lanes,
-            "stride": mapping.stride,
-            "first_pixel": window.first_pixel,
-            "pad_left": window.columns.pad,
-            "width": window.columns.stored,
-            "full_width": window.columns.full,
+            "stride": rows.stride,
+            "full_width": columns.full,
+            "full_height": rows.full,
             "period": layer.V if sparse else 1,
-            "kept": layer.S if sparse else 1,
-            "pad_top": window.rows.pad,
-            "height": window.rows.stored,
-            "full_height": window.rows.full,
+            "kept": part.S if sparse else 1,
             "zero_point": self._requant.zp_in,
         }
-        return fields | self._run_ifmap(index, item) | self._run_ofmap(item, tile, last_chunk)
+        return fields | self._run_ifmap(index, item, tile) | self._run_ofmap(item, tile_number)
 
-    def _run_ifmap(self, index: int, item: RunItem) -> dict[str, int]:
-        mapping, window, number = self._mapping, item.window, self._ifmap_of[index]
+    def _run_ifmap(self, index: int, item: RunItem, tile: Tile) -> dict[str, int]:
+        """Where the tile of the RUN's taps lies within the tile that is in the buffer."""
+        mapping, number = self._mapping, self._ifmap_of[index]
+        channel = item.filters.group * self._layer.C + item.part.first
+        fields = {"first_lane": channel % mapping.pixel_lanes}
+        if number is None:  # nothing but padding: no stored rows and columns
+            return fields
         load, slots = self._ifmaps[number], self._buffer.ifmap.slots
-        block, _ = mapping.run_blocks(item.filters, item.chunk)
-        channel = item.filters.group * self._layer.C + item.chunk.first
-        freed = index == load.end and number + slots < len(self._ifmaps)
-        return {
+        fields |= {
             "wait_ifmap": IFMAP_FULL if index == load.begin else 0,
-            "signal_ifmap": IFMAP_FREE if freed else 0,
-            "first_lane": channel % mapping.pixel_lanes,
-            "ifmap_base": self._buffer.ifmap.address(load.slot)
-            + (block - load.first_block) * window.plane_words,
-            "ifmap_row_stride": window.words,
-            "ifmap_block_stride": window.plane_words,
+            "signal_ifmap": IFMAP_FREE if index == load.end and number + slots < len(self._ifmaps) else 0,
+        }
+        if tile.plane_words == 0:
+            return fields
+        held = load.tile
+        block, _ = mapping.run_blocks(item.filters, item.part)
+        row = (tile.rows.start - held.rows.start) // held.rows.step
+        offset = (block - load.first_block) * held.plane_words + row * held.words + tile.word - held.word
+        return fields | {
+            "ifmap_base": self._buffer.ifmap.address(load.slot) + offset,
+            "ifmap_row_stride": held.words * tile.rows.step // held.rows.step,
+            "ifmap_block_stride": held.plane_words,
+            "first_pixel": tile.first_pixel,
+            "pad_left": tile.columns.pad,
+            "width": tile.columns.stored,
+            "pad_top": tile.rows.pad,
+            "height": tile.rows.stored,
         }
 
-    def _run_ofmap(self, item: RunItem, tile: int, last_chunk: bool) -> dict[str, int]:
+    def _run_ofmap(self, item: RunItem, tile: int) -> dict[str, int]:
         mapping, requant, run, ring = self._mapping, self._requant, item.filters, self._buffer.ofmap
-        runs = mapping.store_tiles[item.tile]
+        runs, last = mapping.store_tiles[item.tile], item.part == mapping.parts[-1]
         lane, entry = run.first - runs[0].first, run.first
         wait = OFMAP_FREE if tile >= ring.slots else 0
         if not self._parameters_stay:
             wait, entry = OFMAP_READY, tile % ring.slots * mapping.needs.parameters + lane
         stride = self._ofmap_block_stride(item)
         return {
-            "wait_ofmap": wait if last_chunk and run is runs[0] else 0,
-            "signal_ofmap": OFMAP_FULL if last_chunk and run is runs[-1] else 0,
+            "wait_ofmap": wait if last and run is runs[0] else 0,
+            "signal_ofmap": OFMAP_FULL if last and run is runs[-1] else 0,
             "ofmap_base": ring.address(tile % ring.slots) + lane // mapping.block * stride,
             "ofmap_lane": lane % mapping.block,
             "ofmap_row_stride": item.window.columns.count,

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 
 from ..mapper import Mapping, RunItem
-from ..mapper.tiling import Window
+from ..mapper.mapping import Area
+from ..mapper.tiling import FilterRun, Part, Tile, Window
 
 
 @dataclass
 class IfmapLoad:
-    """Channel blocks [first_block, end_block) of a window, in the buffer from RUN `begin` to RUN `end`."""
+    """Channel blocks [first_block, end_block) of a tile, in the buffer from RUN `begin` to RUN `end`."""
 
-    window: Window
+    tile: Tile
     first_block: int
     end_block: int
     slot: int
@@ -27,22 +28,26 @@ class FilterUse:
     free: bool
 
 
-def ifmap_loads(mapping: Mapping, items: list[RunItem]) -> tuple[list[IfmapLoad], list[int]]:
-    """The loads in order, and for each RUN the index of the one it computes on."""
+def ifmap_loads(mapping: Mapping, items: list[RunItem]) -> tuple[list[IfmapLoad], list[int | None]]:
+    """The loads in order, and for each RUN the index of the one it computes on; None if it sees no ifmap."""
     slots, stays = mapping.buffer.ifmap.slots, mapping.ifmap_stays
     loads: list[IfmapLoad] = []
-    uses: list[int] = []
-    known: dict[tuple[Window, int, int], int] = {}
+    uses: list[int | None] = []
+    known: dict[tuple[Window, Area], int | None] = {}
     for index, item in enumerate(items):
-        first, end = mapping.block_range(item.filters, item.chunk)
-        key = item.window, first, end
+        area = mapping.area(item.filters, item.part)
+        key = item.window, area
         if key not in known:
             if not stays:
                 known.clear()  # only consecutive RUNs share a tile
-            known[key] = len(loads)
-            loads.append(IfmapLoad(item.window, first, end, len(loads) % slots, index, index))
-        loads[known[key]].end = index
-        uses.append(known[key])
+            tile = mapping.tile(item.window, area.part)
+            known[key] = len(loads) if tile.plane_words else None
+            if tile.plane_words:
+                place = area.first_block, area.end_block, len(loads) % slots
+                loads.append(IfmapLoad(tile, *place, index, index))
+        if (number := known[key]) is not None:
+            loads[number].end = index
+        uses.append(number)
     return loads, uses
 
 
@@ -51,13 +56,13 @@ def filter_uses(mapping: Mapping, items: list[RunItem]) -> list[FilterUse]:
     slots, stays = mapping.buffer.filters.slots, mapping.filters_stay
     kept = stays or mapping.order == "windows"
     first, last = mapping.windows[0], mapping.windows[-1]
-    starts: dict[tuple[object, object], int] = {}
+    starts: dict[tuple[FilterRun, Part], int] = {}
     loaded, result = 0, []
     for item in items:
-        key = item.filters, item.chunk
+        key = item.filters, item.part
         load = not kept or item.window is first
         if load:
             starts[key] = loaded % slots
-            loaded += item.chunk.passes
+            loaded += item.part.passes
         result.append(FilterUse(starts[key], load, not stays and (not kept or item.window is last)))
     return result

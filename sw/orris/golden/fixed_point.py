@@ -10,6 +10,7 @@ Saturating addition depends on its order, so the order is part of the definition
 """
 
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +21,12 @@ from .tensors import IntArray, TensorError, check_layer_tensors, padded_operands
 
 
 class RowWork(NamedTuple):
-    """What one PE row does in one pass: these channels of the group, this row of the filters."""
+    """What one PE row does in one pass: these channels of the group, this row and these columns of the
+    filters."""
 
     channels: tuple[int, ...]
     filter_row: int
+    columns: tuple[int, ...]
 
 
 Order = Sequence[Sequence[RowWork]]  # passes, each from the bottom of the chain to its top
@@ -35,7 +38,7 @@ def row_folded_order(layer: ConvLayer, rows: int, q: int) -> list[list[RowWork]]
     Logical row L stands for channels (L div R)*q.. of the group and filter row L mod R.
     """
     logical = [
-        RowWork(tuple(range(first, min(first + q, layer.C))), r)
+        RowWork(tuple(range(first, min(first + q, layer.C))), r, tuple(range(layer.S)))
         for first in range(0, layer.C, q)
         for r in range(layer.R)
     ]
@@ -43,11 +46,14 @@ def row_folded_order(layer: ConvLayer, rows: int, q: int) -> list[list[RowWork]]
 
 
 def _check_order(layer: ConvLayer, order: Order) -> None:
-    seen = sorted((c, work.filter_row) for chain in order for work in chain for c in work.channels)
-    if seen != [(c, r) for c in range(layer.C) for r in range(layer.R)]:
+    taps = [
+        (c, work.filter_row, s) for chain in order for work in chain for c in work.channels for s in work.columns
+    ]
+    expected = set(product(range(layer.C), range(layer.R), range(layer.S)))
+    if set(taps) != expected or len(taps) != len(expected):
         raise TensorError(
-            f"{layer.name}: the order must name each of the C*R = {layer.C * layer.R} pairs of channel and "
-            f"filter row once, it names {len(set(seen))} of them in {len(seen)} entries"
+            f"{layer.name}: the order must name each of the C*R*S = {layer.taps} taps once, it names "
+            f"{len(set(taps))} of them in {len(taps)} entries"
         )
 
 
@@ -82,18 +88,18 @@ def accumulate_fixed_point(
     filters = weights.astype(dtype).reshape(1, layer.G, layer.filters_per_group, 1, 1, *weights.shape[1:])
     span_y, span_x = (layer.E - 1) * layer.U + 1, (layer.F - 1) * layer.V + 1
     shape = (layer.N, layer.G, layer.filters_per_group, layer.E, layer.F)
-    product = np.empty(shape, dtype)
+    products = np.empty(shape, dtype)
 
     def row_of_pe(work: RowWork) -> IntArray:
         psum = np.zeros(shape, dtype)
         y = work.filter_row * layer.D
-        for s in range(layer.S):
+        for s in work.columns:
             x = s * layer.D
             for c in work.channels:
                 values = padded[..., c, y : y + span_y : layer.U, x : x + span_x : layer.V]
-                np.multiply(values, filters[..., c, work.filter_row, s], out=product)
-                np.right_shift(product, product_shift, out=product)
-                np.add(psum, product, out=psum)
+                np.multiply(values, filters[..., c, work.filter_row, s], out=products)
+                np.right_shift(products, product_shift, out=products)
+                np.add(psum, products, out=psum)
                 np.clip(psum, low, high, out=psum)
         return psum
 

@@ -10,7 +10,7 @@ behind all this, except where there is only one ifmap area: then compute waits f
 from collections import Counter
 from math import ceil, log
 
-from .counts import expected_counts, ifmap_load_words, sent_columns
+from .counts import expected_counts, ifmap_load_words, sent_columns, sent_rows
 from .limits import chunk_lanes
 from .mapping import Mapping
 from .tiling import FilterRun, Window, ceil_div
@@ -24,26 +24,29 @@ def run_cycles(mapping: Mapping, window: Window, run: FilterRun) -> int:
     """Cycles of all passes behind one ofmap tile."""
     layer, config = mapping.layer, mapping.config
     e, f = window.rows.count, window.columns.count
-    sent_rows = (e - 1) * min(mapping.stride, layer.R) + layer.R
-    sent, columns = sent_columns(mapping, f), e * run.sets
-    compute = run.p * mapping.taps * f
+    columns = e * run.sets
     shared = ceil_div(config.array.columns, config.psum_ports)
     psums = min(shared, columns) * run.p * f
-    # A row's X-bus also carries the ifmap rows of its phase that only other rows of the diagonal take.
-    ifmap_x = mapping.q * ceil_div(window.rows.full, mapping.stride) * sent
-    filter_x = run.sets * run.p * mapping.taps
     word_beats = max(1, 64 // config.networks.filter_bits)
     per_block = mapping.pixel_lanes // chunk_lanes(mapping)
-    taps = mapping.taps
-    ahead = run.p * taps * (1 + (config.scratchpads.ifmap - taps) // mapping.step)
-    cycles = 0
-    for (rows, blocks), count in mapping.pass_kinds(run.group * layer.C % mapping.pixel_lanes).items():
-        set_up, column = rows * (_ROW_FIELDS + run.sets), sent_rows * blocks * per_block
-        ifmap_y = set_up + column * sent
-        filter_y = run.sets * mapping.filter_words(run) * rows * word_beats + _PASS_FIELDS
-        busiest = max(compute, psums, ifmap_x, filter_x, ifmap_y, filter_y)
-        gap = max(0, set_up + column * layer.S - ahead) if busiest == compute else 0
-        cycles += count * (busiest + gap)
+    begins = run.group * layer.C % mapping.pixel_lanes
+    cycles = compute = 0
+    for part in mapping.parts:
+        rows_seen = mapping.tile(window, part).rows
+        sent, height = sent_columns(mapping, part, f), sent_rows(rows_seen, part)
+        taps = part.taps
+        compute = run.p * taps * f
+        # A row's X-bus also carries the ifmap rows of its phase that only other rows of the diagonal take.
+        ifmap_x = mapping.q * ceil_div(rows_seen.full, rows_seen.stride) * sent
+        filter_x = run.sets * run.p * taps
+        ahead = run.p * taps * (1 + (config.scratchpads.ifmap - taps) // mapping.step(part))
+        for (rows, blocks), count in mapping.pass_kinds(part, begins).items():
+            set_up, column = rows * (_ROW_FIELDS + run.sets), height * blocks * per_block
+            ifmap_y = set_up + column * sent
+            filter_y = mapping.slot_words(run, part, rows) * word_beats + _PASS_FIELDS
+            busiest = max(compute, psums, ifmap_x, filter_x, ifmap_y, filter_y)
+            gap = max(0, set_up + column * part.S - ahead) if busiest == compute else 0
+            cycles += count * (busiest + gap)
     lanes = ceil_div(columns, config.post_processing.lanes) * run.p * f
     return cycles + max(0, lanes - max(compute, psums))
 
@@ -71,8 +74,8 @@ def cycles(mapping: Mapping) -> int:
 def _cycles(mapping: Mapping, memory_words: int) -> int:
     compute = compute_cycles(mapping)
     loads = ifmap_load_words(mapping)
-    ranges = 1 if mapping.whole else sum(map(len, mapping.range_sequences))
-    contents = len(mapping.windows) * ranges
+    areas = 1 if mapping.held == "channels" else sum(map(len, mapping.area_sequences))
+    contents = len(mapping.windows) * areas
     first = ceil(loads / contents) + MEMORY_LATENCY
     start = first + mapping.needs.filters + MEMORY_LATENCY
     end = mapping.needs.ofmap_blocks * mapping.needs.ofmap_plane + MEMORY_LATENCY

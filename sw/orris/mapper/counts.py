@@ -1,44 +1,54 @@
 """Words and operations of a mapping at every level of the hierarchy, by closed formulas.
 
-With w over windows (e rows, f columns each), u over filter runs (t sets of p), c over chunks, L(c) the
-logical rows of a chunk, K = sum of passes over c, T = q S, and x(f) = (f - 1) min(V, S) + S ifmap columns
-sent::
+With w over windows (e rows, f columns each), u over filter runs (t sets of p), c over parts of the sum (R
+rows and S columns of the filters, of some channels), L(c) the logical rows of a part, T(c) = q S, K = sum of
+passes over c, and x(f) = (f - 1) min(V, S) + S ifmap columns sent::
 
-    MACs                  sum_w e f       x sum_u t p  x T x sum_c L     taps on padding, empty lanes too
-    ifmap to PEs          sum_w e q x(f)  x sum_u t    x sum_c L
-    ifmap scratchpads     sum_w e f       x sum_u t    x T x sum_c L     a value is read once per tap
-    filters to PEs        sum_w e         x sum_u t p  x T x sum_c L
+    MACs                  sum_w e f       x sum_u t p  x sum_c T L       taps on padding, empty lanes too
+    ifmap to PEs          sum_c sum_w e q x(f)         x L x sum_u t
+    ifmap scratchpads     sum_w e f       x sum_u t    x sum_c T L       a value is read once per tap
+    filters to PEs        sum_w e         x sum_u t p  x sum_c T L
     psums passed up       sum_w e f       x sum_u t p  x sum_c L
     psums, buffer         sum_w e f       x sum_u t p  x (K - 1)         each way
-    ifmap words, buffer   sum_w words(w)  x sum_u sum_c sum_passes (channel blocks of the pass)
-    filter words, buffer  number of w     x sum_u t ceil(p T / block) x sum_c L
+    ifmap words, buffer   sum_c sum_w words(w, c)      x sum_u sum_passes (channel blocks of the pass)
+    filter words, buffer  number of w     x sum_u sum_c t ceil(p T / block) x L
     ofmap                 sum_w e f       x sum_u t p values written
                           sum_w e f       x ceil(M / block) words read to be stored
-    ifmap beats           sum_w h(e) x(f) x sum_u sum_c sum_passes (channel blocks) x (beats of a pixel)
+    ifmap beats           sum_c sum_w h(e) x(f)        x sum_u sum_passes (channel blocks) (beats of a pixel)
                           with h(e) = (e - 1) min(U, R) + R rows: each once, for all its PEs
-    filter beats          number of w     x sum_u t ceil(p T / values of a beat) x sum_c L
+    filter beats          number of w     x sum_u sum_c t ceil(p T / values of a beat) x L
 
 Memory: ifmap words of a window for every time it is loaded; filters once if they stay or the order is
 "windows", else once per window; parameters two words an entry; 8 words a command.
 """
 
+from collections.abc import Iterable
+
 from orris_hw.commands import COMMAND_WORDS
 
 from .limits import chunk_lanes
-from .mapping import Mapping
-from .tiling import Span, Window, ceil_div
+from .mapping import Area, Mapping
+from .tiling import Part, Span, ceil_div, row_words
 
 
-def sent_columns(mapping: Mapping, positions: int) -> int:
-    """Ifmap columns, padding included, that a window of `positions` needs."""
-    return (positions - 1) * min(mapping.layer.V, mapping.layer.S) + mapping.layer.S
+def sent_columns(mapping: Mapping, part: Part, positions: int) -> int:
+    """Ifmap columns, padding included, that a part needs for `positions`."""
+    return (positions - 1) * min(mapping.layer.V, part.S) + part.S
 
 
-def read_words(mapping: Mapping, window: Window) -> int:
-    """Ifmap words of one channel block that a pass reads from the buffer."""
-    layer = mapping.layer
-    rows = _kept(window.rows, mapping.stride, layer.R)
-    return rows * (window.words if layer.V <= layer.S else _kept(window.columns, layer.V, layer.S))
+def sent_rows(rows: Span, part: Part) -> int:
+    """Ifmap rows, padding included, that a part needs for the ofmap rows of a span."""
+    return (rows.count - 1) * min(rows.stride, part.R) + part.R
+
+
+def read_words(mapping: Mapping, part: Part) -> int:
+    """Ifmap words of one channel block that a pass reads from the buffer, in all windows of an image."""
+    V = mapping.layer.V
+    rows = sum(_kept(span, span.stride, part.R) for span in mapping.row_spans(part))
+    return rows * sum(
+        row_words(span, mapping.pixels) if part.S >= V else _kept(span, V, part.S)
+        for span in mapping.column_spans(part)
+    )
 
 
 def _kept(span: Span, stride: int, taps: int) -> int:
@@ -48,34 +58,41 @@ def _kept(span: Span, stride: int, taps: int) -> int:
     return sum(at % stride < taps for at in range(span.pad, span.pad + span.stored))
 
 
-def pass_blocks(mapping: Mapping) -> int:
-    """Channel blocks read, summed over all passes of a window."""
+def pass_blocks(mapping: Mapping, part: Part) -> int:
+    """Channel blocks read, summed over all passes of a part in a window."""
     return sum(
         runs * passes * blocks
         for lane, runs in mapping.group_lanes_used.items()
-        for (_, blocks), passes in mapping.pass_kinds(lane).items()
+        for (_, blocks), passes in mapping.pass_kinds(part, lane).items()
     )
 
 
 def ifmap_load_words(mapping: Mapping) -> int:
     """Ifmap words loaded from memory."""
-    planes = sum(window.plane_words for window in mapping.windows)
+    sequences = mapping.area_sequences
     if mapping.ifmap_stays:
-        return planes * sum(end - first for first, end in mapping.distinct_ranges)
-    sequences = mapping.range_sequences
+        return _words(mapping, mapping.areas)
     if mapping.order == "windows" and len(mapping.windows) > 1:
-        return planes * sum(end - first for ranges in sequences for first, end in ranges)
-    loaded: list[tuple[int, int]] = []
-    for found in (found for ranges in sequences for found in ranges):
+        return sum(_words(mapping, areas) for areas in sequences)
+    loaded: list[Area] = []
+    for found in (found for areas in sequences for found in areas):
         if found not in loaded[-1:]:
             loaded.append(found)
-    return planes * sum(end - first for first, end in loaded)
+    return _words(mapping, loaded)
+
+
+def _words(mapping: Mapping, areas: Iterable[Area]) -> int:
+    """Ifmap words of these areas, in all windows."""
+    return sum((area.end_block - area.first_block) * mapping.planes(area.part).total for area in areas)
 
 
 def filter_sweep_words(mapping: Mapping) -> int:
     """Words of all filters."""
-    rows = sum(chunk.logical_rows for chunk in mapping.chunks)
-    return rows * sum(run.sets * mapping.filter_words(run) for run in mapping.filter_runs)
+    return sum(
+        count * sets * ceil_div(p * part.taps, mapping.block) * part.logical_rows
+        for (sets, p), count in mapping.run_shapes.items()
+        for part in mapping.parts
+    )
 
 
 def parameter_words(mapping: Mapping) -> int:
@@ -94,13 +111,18 @@ def expected_counts(mapping: Mapping, commands: int = 0) -> dict[str, int]:
     scratchpad accesses; counters of cycles are not here. `commands` is the length of the program, all of
     which is read from memory.
     """
-    layer, taps, windows, runs = mapping.layer, mapping.taps, mapping.windows, mapping.filter_runs
-    logical = sum(chunk.logical_rows for chunk in mapping.chunks)
+    layer, windows, runs, parts = mapping.layer, mapping.windows, mapping.filter_runs, mapping.parts
+    logical = sum(part.logical_rows for part in parts)
+    taps = sum(part.logical_rows * part.taps for part in parts)
     rows = sum(w.rows.count for w in windows)
     area = sum(w.rows.count * w.columns.count for w in windows)
-    sent = sum(w.rows.count * sent_columns(mapping, w.columns.count) for w in windows) * mapping.q
-    sent_rows = {w: (w.rows.count - 1) * min(mapping.stride, layer.R) + layer.R for w in windows}
-    tile = sum(sent_rows[w] * sent_columns(mapping, w.columns.count) for w in windows)
+    sent = beats = read = 0
+    for part in parts:
+        blocks, spans = pass_blocks(mapping, part), mapping.row_spans(part)
+        columns = sum(sent_columns(mapping, part, span.count) for span in mapping.column_spans(part))
+        sent += sum(span.count for span in spans) * columns * mapping.q * part.logical_rows
+        beats += sum(sent_rows(span, part) for span in spans) * columns * blocks
+        read += read_words(mapping, part) * blocks
     filter_lanes = mapping.config.networks.filter_bits // mapping.config.data_width
     sets = sum(run.sets for run in runs)
     filters = sum(run.sets * run.p for run in runs)
@@ -110,16 +132,19 @@ def expected_counts(mapping: Mapping, commands: int = 0) -> dict[str, int]:
     loaded = ifmap_load_words(mapping) + sweep * sweeps
     stored = area * ceil_div(layer.M, mapping.block)
     counts = {
-        "macs": area * filters * taps * logical,
-        "spad_ifmap_read": area * sets * taps * logical,
-        "spad_ifmap_write": sent * sets * logical,
-        "spad_filter_write": rows * filters * taps * logical,
-        "net_ifmap_beats": tile * pass_blocks(mapping) * (mapping.pixel_lanes // chunk_lanes(mapping)),
-        "net_filter_beats": sum(run.sets * ceil_div(run.p * taps, filter_lanes) for run in runs)
-        * logical
-        * len(windows),
+        "macs": area * filters * taps,
+        "spad_ifmap_read": area * sets * taps,
+        "spad_ifmap_write": layer.N * sent * sets,
+        "spad_filter_write": rows * filters * taps,
+        "net_ifmap_beats": layer.N * beats * (mapping.pixel_lanes // chunk_lanes(mapping)),
+        "net_filter_beats": len(windows)
+        * sum(
+            count * sets * ceil_div(p * part.taps, filter_lanes) * part.logical_rows
+            for (sets, p), count in mapping.run_shapes.items()
+            for part in parts
+        ),
         "net_psum_values": area * filters * logical,
-        "glb_ifmap_read": sum(read_words(mapping, w) for w in windows) * pass_blocks(mapping),
+        "glb_ifmap_read": layer.N * read,
         "glb_filter_read": sweep * len(windows),
         "glb_psum_read": area * filters * (mapping.passes - 1),
         "glb_psum_write": area * filters * (mapping.passes - 1),

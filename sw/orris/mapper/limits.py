@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .tiling import tile_stride
+from .tiling import row_step
 
 if TYPE_CHECKING:
     from .mapping import Mapping
 
-FILTER_ROWS = 16
 STRIDE = 12
 POSITIONS = 4095
 PASSES = 4095
@@ -43,11 +42,7 @@ def _problems(mapping: Mapping) -> Iterator[str]:
 
 def _shape(mapping: Mapping) -> Iterator[str]:
     layer = mapping.layer
-    if layer.D > 1:
-        yield f"D = {layer.D}: dilated filters are not supported, D must be 1"
-    if layer.R > FILTER_ROWS:
-        yield f"R = {layer.R}: filters may have up to {FILTER_ROWS} rows"
-    if tile_stride(layer) > STRIDE:
+    if layer.U // row_step(layer, layer.R) > STRIDE:
         yield f"U = {layer.U}: the vertical stride may be up to {STRIDE}"
     if layer.V > STRIDE:
         yield f"V = {layer.V}: the horizontal stride may be up to {STRIDE}"
@@ -81,12 +76,12 @@ def _ranges(mapping: Mapping) -> Iterator[str]:
 def _capacity(mapping: Mapping) -> Iterator[str]:
     layer, config, pads = mapping.layer, mapping.config, mapping.config.scratchpads
     taps, p, pixels = mapping.taps, mapping.p, mapping.pixels
-    if taps > pads.ifmap:
-        yield f"q S = {mapping.q} * {layer.S} = {taps} exceeds the ifmap scratchpad of {pads.ifmap} values"
+    if mapping.q > pads.ifmap:
+        yield f"q = {mapping.q} exceeds the ifmap scratchpad of {pads.ifmap} values"
     room = taps + (pixels - 1) * mapping.q
     if pixels > 1 and room > pads.ifmap:
         yield (
-            f"q S + (pixels - 1) q = {room} exceeds the ifmap scratchpad of {pads.ifmap} values "
+            f"q + (pixels - 1) q = {room} exceeds the ifmap scratchpad of {pads.ifmap} values "
             f"(the {pixels} pixels of a word arrive together)"
         )
     if p * taps > pads.filter:
@@ -98,24 +93,29 @@ def _capacity(mapping: Mapping) -> Iterator[str]:
     psums = config.global_buffer.depth * config.psums_per_word
     if mapping.accumulates and mapping.positions * p > psums:
         yield f"positions p = {mapping.positions} * {p} exceeds the {psums} psums of a bank"
-    most = max(chunk.passes for chunk in mapping.chunks)
+    most = max(part.passes for part in mapping.parts)
     if most > PASSES:
         yield f"{most} passes exceed the {PASSES} of one command"
-    widest = max(window.columns.full for window in mapping.windows)
+    widest = (mapping.positions - 1) * layer.V + mapping.part_columns
     if widest > WORD_COLUMNS:
         yield f"a window of {widest} ifmap columns exceeds the limit of {WORD_COLUMNS}"
 
 
 def _ifmap_network(mapping: Mapping) -> Iterator[str]:
     layer, lanes = mapping.layer, ifmap_lanes(mapping)
-    if mapping.pixels > 1 and layer.V > layer.S:
+    if mapping.pixels > 1 and layer.V > (narrowest := min(part.S for part in mapping.parts)):
         yield (
             f"pixel_lanes = {mapping.pixel_lanes}: must be {mapping.block} when the stride V = {layer.V} "
-            f"exceeds S = {layer.S}"
+            f"exceeds the {narrowest} filter columns of a RUN"
         )
     if lanes < mapping.q and mapping.q % lanes:
         yield f"q = {mapping.q}: must be a multiple of the {lanes} values of the ifmap network"
     per_block = mapping.pixel_lanes // chunk_lanes(mapping)
-    most = max(blocks for lane in mapping.group_lanes_used for _, blocks in mapping.pass_kinds(lane))
+    most = max(
+        blocks
+        for part in mapping.parts
+        for lane in mapping.group_lanes_used
+        for _, blocks in mapping.pass_kinds(part, lane)
+    )
     if most * per_block > CHUNKS:
         yield f"a pass of {most * per_block} chunks of channels exceeds the limit of {CHUNKS}"

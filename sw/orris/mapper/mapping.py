@@ -14,31 +14,56 @@ from .buffer import BufferPlan, Needs, plan_buffer
 from .errors import MappingError
 from .limits import broken_limit
 from .tiling import (
-    Chunk,
     FilterRun,
+    Part,
+    Span,
+    Tile,
     Window,
     ceil_div,
-    chunks,
+    column_span,
+    column_spans,
     filter_runs,
+    part_columns,
+    part_rows,
+    parts,
     pass_kinds,
+    row_span,
+    row_spans,
+    row_words,
     store_tiles,
-    tile_stride,
     windows,
 )
 
 Order = Literal["filters", "windows"]
+Held = Literal["channels", "chunk", "part"]
+
+
+class Area(NamedTuple):
+    """What of a window is in the buffer while a RUN computes: ifmap channel blocks, and the part whose
+    taps alone see it (None: what the whole filter sees)."""
+
+    first_block: int
+    end_block: int
+    part: Part | None
 
 
 class RunItem(NamedTuple):
-    """One RUN: its window, the ofmap tile (store tile) it belongs to, its filters and channels."""
+    """One RUN: its window, the ofmap tile (store tile) it belongs to, its filters, its part of the sum."""
 
     window: Window
     tile: int
     filters: FilterRun
-    chunk: Chunk
+    part: Part
     first: bool
     """First of its ofmap tile (of the window and store tile)."""
     last: bool
+
+
+class Planes(NamedTuple):
+    """Ifmap words of a channel block: in all windows together, and in the largest."""
+
+    total: int
+    largest: int
 
 
 @dataclass(frozen=True)
@@ -54,7 +79,8 @@ class Mapping:
     chunk : channels of a RUN; C unless the ifmap tile of all channels is too large for the buffer.
     pixel_lanes : channels of a pixel in an ifmap word (cb).
     order : what changes fastest: "filters" (a window stays while all filters pass) or "windows".
-    whole : the buffer holds all channels of a window at once; otherwise those of a RUN.
+    held : what the buffer holds of a window at once: all "channels", those of a RUN ("chunk"), or only what
+        the taps of a RUN see ("part").
 
     Raises
     ------
@@ -73,7 +99,7 @@ class Mapping:
     chunk: int
     pixel_lanes: int
     order: Order = "filters"
-    whole: bool = True
+    held: Held = "channels"
 
     def __post_init__(self) -> None:
         if problem := broken_limit(self):
@@ -103,14 +129,19 @@ class Mapping:
         """Sets of R rows on top of each other, on different channels; a fraction where rows are folded."""
         return self.rows / self.layer.R
 
-    @property
-    def taps(self) -> int:
-        return self.q * self.layer.S
+    @cached_property
+    def part_columns(self) -> int:
+        """Filter columns of a RUN: as many as the ifmap scratchpad holds."""
+        return part_columns(self.layer, self.config.scratchpads.ifmap // self.q - (self.pixels - 1))
 
     @property
-    def step(self) -> int:
+    def taps(self) -> int:
+        """Of a PE and filter, in the largest part."""
+        return self.q * self.part_columns
+
+    def step(self, part: Part) -> int:
         """New ifmap values of a PE from one position to the next."""
-        return self.q * min(self.layer.V, self.layer.S)
+        return self.q * min(self.layer.V, part.S)
 
     @property
     def block(self) -> int:
@@ -131,11 +162,6 @@ class Mapping:
         """Channel blocks of the ifmap tensor."""
         return ceil_div(self.layer.channels, self.pixel_lanes)
 
-    @property
-    def stride(self) -> int:
-        """Vertical stride within a tile."""
-        return tile_stride(self.layer)
-
     # -- pieces --------------------------------------------------------------------------------------------
     @cached_property
     def windows(self) -> list[Window]:
@@ -150,13 +176,13 @@ class Mapping:
         return store_tiles(self.layer, self.filter_runs, self.block)
 
     @cached_property
-    def chunks(self) -> list[Chunk]:
-        return chunks(self.layer, self.chunk, self.q, self.rows)
+    def parts(self) -> list[Part]:
+        return parts(self.layer, self.chunk, self.q, self.rows, part_rows(self.layer), self.part_columns)
 
     @property
     def passes(self) -> int:
         """Passes behind one ofmap value."""
-        return sum(chunk.passes for chunk in self.chunks)
+        return sum(part.passes for part in self.parts)
 
     @property
     def accumulates(self) -> bool:
@@ -168,28 +194,66 @@ class Mapping:
         """Lanes that conv groups begin with, and in how many RUNs of a window."""
         return Counter(run.group * self.layer.C % self.pixel_lanes for run in self.filter_runs)
 
-    def pass_kinds(self, lane: int) -> Counter[tuple[int, int]]:
-        """(PE rows, channel blocks) of all passes behind an ofmap tile of a group that begins in `lane`."""
-        kinds: Counter[tuple[int, int]] = Counter()
-        for chunk in self.chunks:
-            begins = (lane + chunk.first) % self.pixel_lanes
-            kinds += pass_kinds(chunk, begins, self.group_lanes, self.pixel_lanes)
-        return kinds
+    @cached_property
+    def run_shapes(self) -> Counter[tuple[int, int]]:
+        """(sets, p) of the filter runs, and how often each occurs."""
+        return Counter((run.sets, run.p) for run in self.filter_runs)
 
-    def block_range(self, run: FilterRun, chunk: Chunk) -> tuple[int, int]:
-        """First and end of the ifmap channel blocks in the buffer while this RUN computes."""
-        if self.whole:
-            return 0, self.ifmap_blocks
-        return self.run_blocks(run, chunk)
+    def pass_kinds(self, part: Part, lane: int) -> Counter[tuple[int, int]]:
+        """(PE rows, channel blocks) of the passes of a part, in a group that begins in `lane`."""
+        begins = (lane + part.first) % self.pixel_lanes
+        return pass_kinds(part, begins, self.group_lanes, self.pixel_lanes)
 
-    def run_blocks(self, run: FilterRun, chunk: Chunk) -> tuple[int, int]:
+    def tile(self, window: Window, part: Part | None) -> Tile:
+        """What the taps of a part see from a window; all that the filter sees for None."""
+        if part is None:
+            return window
+        rows, columns = window.rows, window.columns
+        return Tile(
+            window.image,
+            row_span(self.layer, rows.first, rows.count, part.filter_rows),
+            column_span(self.layer, columns.first, columns.count, part.filter_columns),
+            self.pixels,
+        )
+
+    def row_spans(self, part: Part | None) -> list[Span]:
+        """Rows of all windows of an image, as the taps of a part (None: of the filter) see them."""
+        return row_spans(self.layer, self.e, part.filter_rows if part else range(self.layer.R))
+
+    def column_spans(self, part: Part | None) -> list[Span]:
+        """Columns of all windows of an image, as the taps of a part (None: of the filter) see them."""
+        return column_spans(self.layer, self.positions, part.filter_columns if part else range(self.layer.S))
+
+    def planes(self, part: Part | None) -> "Planes":
+        """Words of a channel block in the tiles of a part."""
+        key = (part.filter_rows, part.filter_columns) if part else None
+        if key not in self._planes:
+            rows = [span.stored for span in self.row_spans(part)]
+            words = [row_words(span, self.pixels) for span in self.column_spans(part)]
+            self._planes[key] = Planes(self.layer.N * sum(rows) * sum(words), max(rows) * max(words))
+        return self._planes[key]
+
+    @cached_property
+    def _planes(self) -> dict[tuple[range, range] | None, "Planes"]:
+        return {}
+
+    def area(self, run: FilterRun, part: Part) -> Area:
+        """What the buffer holds while this RUN computes."""
+        blocks = (0, self.ifmap_blocks) if self.held == "channels" else self.run_blocks(run, part)
+        return Area(*blocks, part if self.held == "part" else None)
+
+    def run_blocks(self, run: FilterRun, part: Part) -> tuple[int, int]:
         """First and end of the ifmap channel blocks that this RUN reads."""
-        first = run.group * self.layer.C + chunk.first
-        return first // self.pixel_lanes, ceil_div(first + chunk.count, self.pixel_lanes)
+        first = run.group * self.layer.C + part.first
+        return first // self.pixel_lanes, ceil_div(first + part.count, self.pixel_lanes)
 
-    def filter_words(self, run: FilterRun) -> int:
+    def filter_words(self, run: FilterRun, part: Part) -> int:
         """Words of one PE row's filters of a set."""
-        return ceil_div(run.p * self.taps, self.block)
+        return ceil_div(run.p * part.taps, self.block)
+
+    def slot_words(self, run: FilterRun, part: Part, rows: int) -> int:
+        """Words of the filters of a pass on that many PE rows."""
+        return run.sets * self.filter_words(run, part) * rows
 
     def schedule(self) -> Iterator[RunItem]:
         """All RUNs in order."""
@@ -199,39 +263,40 @@ class Mapping:
         else:
             pairs = ((window, tile) for tile in tiles for window in self.windows)
         for window, (number, runs) in pairs:
-            items = [(run, chunk) for run in runs for chunk in self.chunks]
-            for index, (run, chunk) in enumerate(items):
-                yield RunItem(window, number, run, chunk, index == 0, index == len(items) - 1)
+            items = [(run, part) for run in runs for part in self.parts]
+            for index, (run, part) in enumerate(items):
+                yield RunItem(window, number, run, part, index == 0, index == len(items) - 1)
 
     def accumulation_order(self) -> list[list[RowWork]]:
         """Passes of chains of PE rows from the bottom up, for `golden.conv2d_fixed_point`."""
         order = []
-        for chunk in self.chunks:
+        for part in self.parts:
             work = [
-                RowWork(tuple(range(first, min(first + self.q, chunk.first + chunk.count))), r)
-                for first in range(chunk.first, chunk.first + chunk.count, self.q)
-                for r in range(self.layer.R)
+                RowWork(tuple(range(first, min(first + self.q, part.first + part.count))), r, columns)
+                for columns in [tuple(part.filter_columns)]
+                for first in range(part.first, part.first + part.count, self.q)
+                for r in part.filter_rows
             ]
             order += [work[top : top + self.rows][::-1] for top in range(0, len(work), self.rows)]
         return order
 
     # -- buffer --------------------------------------------------------------------------------------------
     @cached_property
-    def range_sequences(self) -> list[list[tuple[int, int]]]:
-        """Per store tile, the block ranges its RUNs go through on one window, repetitions left out."""
+    def area_sequences(self) -> list[list[Area]]:
+        """Per store tile, the areas its RUNs go through on one window, repetitions left out."""
         result = []
         for tile in self.store_tiles:
-            ranges: list[tuple[int, int]] = []
+            areas: list[Area] = []
             for run in tile:
-                for chunk in self.chunks:
-                    if (found := self.block_range(run, chunk)) not in ranges[-1:]:
-                        ranges.append(found)
-            result.append(ranges)
+                for part in self.parts:
+                    if (found := self.area(run, part)) not in areas[-1:]:
+                        areas.append(found)
+            result.append(areas)
         return result
 
     @cached_property
-    def distinct_ranges(self) -> set[tuple[int, int]]:
-        return {found for ranges in self.range_sequences for found in ranges}
+    def areas(self) -> set[Area]:
+        return {found for areas in self.area_sequences for found in areas}
 
     @cached_property
     def slots_per_tile(self) -> list[int]:
@@ -240,21 +305,25 @@ class Mapping:
 
     @cached_property
     def needs(self) -> Needs:
-        run = max(self.filter_runs, key=lambda run: run.sets * self.filter_words(run))
-        plane = max(window.plane_words for window in self.windows)
+        ifmap = max(
+            (area.end_block - area.first_block) * self.planes(area.part).largest for area in self.areas
+        )
         e = max(window.rows.count for window in self.windows)
         positions = max(window.columns.count for window in self.windows)
-        blocks = max(end - first for first, end in self.distinct_ranges)
-        rows = max(chunk.rows if chunk.passes > 1 else chunk.last_rows for chunk in self.chunks)
+        filters = max(
+            sets * ceil_div(p * part.taps, self.block) * (part.rows if part.passes > 1 else part.last_rows)
+            for sets, p in self.run_shapes
+            for part in self.parts
+        )
         tiles = [(tile[0].first, max(run.end for run in tile)) for tile in self.store_tiles]
         all_stay = max(end for _, end in tiles) <= self.config.post_processing.channels
         psums = max(run.p for run in self.filter_runs) * positions
         return Needs(
             columns=max(run.sets for run in self.filter_runs) * e,
             psums=ceil_div(psums, self.config.psums_per_word) if self.accumulates else 0,
-            ifmap=blocks * plane,
-            contents=len(self.windows) * len(self.distinct_ranges),
-            filters=run.sets * self.filter_words(run) * rows,
+            ifmap=ifmap,
+            contents=len(self.windows) * len(self.areas),
+            filters=filters,
             filter_slots=max(self.slots_per_tile) if self.order == "windows" else 1,
             filter_total=sum(self.slots_per_tile),
             ofmap_blocks=max(ceil_div(end - first, self.block) for first, end in tiles),
@@ -289,7 +358,8 @@ class Mapping:
         names = ("m", "n", "e", "p", "q", "r", "t", "rows", "passes", "positions", "chunk", "pixel_lanes")
         return {name: getattr(self, name) for name in names} | {
             "order": self.order,
-            "whole": self.whole,
+            "held": self.held,
+            "parts": len(self.parts),
             "windows": len(self.windows),
             "ifmap_slots": self.buffer.ifmap.slots,
             "filter_slots": self.buffer.filters.slots,

@@ -7,9 +7,9 @@ from orris_hw.config import AcceleratorConfig
 from ..layers import ConvLayer
 from .cost import bucket, rank
 from .errors import MappingError
-from .limits import broken_limit
-from .mapping import Mapping, Order
-from .tiling import ceil_div, tile_stride
+from .limits import POSITIONS, WORD_COLUMNS, broken_limit
+from .mapping import Held, Mapping, Order
+from .tiling import Part, ceil_div, part_columns, part_rows, parts, row_step
 
 _CHOICES = 6  # sizes of a kind that are tried, from the largest down
 
@@ -39,9 +39,10 @@ def map_layer(
     """
     search = _Search(layer, config, dict(p=p, q=q, e=e, t=t, positions=positions, chunk=chunk), order)
     lanes = [pixel_lanes] if pixel_lanes is not None else _pixel_lanes(layer, config)
-    for choice in lanes:
-        if (best := search.best(choice)) is not None:
-            return best
+    for thorough in (False, True):
+        for choice in lanes:
+            if (best := search.best(choice, thorough)) is not None:
+                return best
     raise MappingError(search.reason)
 
 
@@ -62,9 +63,9 @@ def _even_parts(size: int, most: int) -> Iterator[int]:
         parts = ceil_div(size, part - 1)
 
 
-def _some(sizes: Iterable[int]) -> list[int]:
-    """The first of `sizes`."""
-    return [size for size, _ in zip(sizes, range(_CHOICES), strict=False)]
+def _halves(size: int) -> list[int]:
+    """`size` and about half of it again and again, down to 1."""
+    return [size] + (_halves(ceil_div(size, 2)) if size > 1 else [])
 
 
 class _Search:
@@ -76,9 +77,12 @@ class _Search:
         self._layer, self._config = layer, config
         self._given = {name: value for name, value in given.items() if value is not None}
         self._orders: tuple[Order, ...] = (order,) if order is not None else ("filters", "windows")
+        self._thorough = False
         self.reason = f"{layer.name}: no mapping found on {config.name}"
 
-    def best(self, pixel_lanes: int) -> Mapping | None:
+    def best(self, pixel_lanes: int, thorough: bool = False) -> Mapping | None:
+        """The best mapping; `thorough` looks at small tiles, too, for buffers that hold no others."""
+        self._thorough = thorough
         candidates = sorted(self._candidates(pixel_lanes), key=lambda found: found[0])
         best: tuple[tuple[int, ...], Mapping] | None = None
         for bound, shape in candidates:
@@ -101,53 +105,75 @@ class _Search:
         wide = [layer.C] if layer.C <= pixel_lanes else []
         # From the widest down, so that the reason left in the end is that of the narrowest.
         for q in self._choice("q", sorted({*powers, *wide}, reverse=True)):
-            taps = q * layer.S
-            rows = fold(ceil_div(layer.C, q) * layer.R, layer.R, config.array.rows)
-            passes = ceil_div(ceil_div(layer.C, q) * layer.R, rows)
-            probe = dict(q=q, rows=rows, p=1, e=1, t=1, positions=1)
-            if not self._legal(probe, pixel_lanes):
-                continue
-            most_p = min(pads.filter // taps, pads.psum, layer.filters_per_group)
-            columns = config.array.columns
-            for e in self._choice("e", _even_parts(layer.E, columns)):
-                most_t = min(columns // e, layer.filters_per_group) if e else 1
-                for t in self._choice("t", range(max(1, most_t), 0, -1)):
-                    share = ceil_div(layer.filters_per_group, max(1, t))
-                    for p in self._choice("p", self._filters(share, most_p, t)):
-                        bound = self._bound(taps, passes, e, t, p)
-                        for positions in self._choice("positions", self._positions(p, passes)):
-                            yield bound, dict(q=q, rows=rows, p=p, e=e, t=t, positions=positions)
+            R, S = part_rows(layer), self._part_columns(q, pixel_lanes)
+            for rows in self._rows(ceil_div(layer.C, q) * R, R):
+                probe = dict(q=q, rows=rows, p=1, e=1, t=1, positions=1)
+                if not self._legal(probe, pixel_lanes):
+                    continue
+                pieces = parts(layer, layer.C, q, rows, R, S)
+                most_p = min(pads.filter // (q * S), pads.psum, layer.filters_per_group)
+                columns = config.array.columns
+                for e in self._choice("e", self._extents(layer.E, columns, columns)):
+                    most_t = min(columns // e, layer.filters_per_group) if e else 1
+                    for t in self._choice("t", range(max(1, most_t), 0, -1)):
+                        share = ceil_div(layer.filters_per_group, max(1, t))
+                        for p in self._choice("p", self._filters(share, most_p, t)):
+                            bound = self._bound(pieces, e, t, p)
+                            for positions in self._choice("positions", self._positions(p, pieces)):
+                                yield bound, dict(q=q, rows=rows, p=p, e=e, t=t, positions=positions)
+
+    def _part_columns(self, q: int, pixel_lanes: int) -> int:
+        """Filter columns of a RUN."""
+        pixels = self._config.block // pixel_lanes
+        return part_columns(self._layer, self._config.scratchpads.ifmap // max(1, q) - (pixels - 1))
+
+    def _rows(self, logical: int, R: int) -> list[int]:
+        """PE rows in use."""
+        rows = fold(logical, R, self._config.array.rows)
+        return _halves(rows) if self._thorough else [rows]
+
+    def _extents(self, size: int, most: int, count: int) -> list[int]:
+        """Even parts of `size`, of at most `most`: the `count` largest, or some down to 1."""
+        if self._thorough:
+            return _halves(min(size, max(1, most)))
+        return [part for part, _ in zip(_even_parts(size, most), range(count), strict=False)]
 
     def _filters(self, share: int, most: int, t: int) -> list[int]:
         """Sizes of p: even parts of a set's share, and multiples of a word."""
-        even = _some(_even_parts(share, most))
+        even = self._extents(share, most, _CHOICES)
         block = self._config.block
         return sorted({*even, *(p for p in range(most, 0, -1) if p * t % block == 0 and p > most // 2)})
 
-    def _positions(self, p: int, passes: int) -> list[int]:
-        most = 4095 if passes == 1 else self._config.global_buffer.depth * self._config.psums_per_word // p
-        return _some(_even_parts(self._layer.F, min(most, self._layer.F)))
+    def _positions(self, p: int, pieces: list[Part]) -> list[int]:
+        passes, config = sum(part.passes for part in pieces), self._config
+        most = POSITIONS if passes == 1 else config.global_buffer.depth * config.psums_per_word // p
+        most = min(most, (WORD_COLUMNS - pieces[0].S) // self._layer.V + 1)
+        return self._extents(self._layer.F, min(most, self._layer.F), _CHOICES)
 
-    def _bound(self, taps: int, passes: int, e: int, t: int, p: int) -> int:
+    def _bound(self, pieces: list[Part], e: int, t: int, p: int) -> int:
         """Cycles of the multiply-accumulates, or of every channel once over the ifmap network."""
         layer, networks = self._layer, self._config.networks
         if min(e, t, p) < 1:
             return 0  # not legal, which is found later
         runs, rest = divmod(layer.filters_per_group, p * t)
         filters = runs * p + (ceil_div(rest, min(t, ceil_div(rest, p))) if rest else 0)
-        compute = ceil_div(layer.E, e) * filters * passes * taps
+        compute = ceil_div(layer.E, e) * filters * sum(part.passes * part.taps for part in pieces)
         tiles, last = divmod(layer.E, e)
-        stride = min(tile_stride(layer), layer.R)
-        rows = layer.E * stride + (tiles + min(1, last)) * (layer.R - stride)
         chunks = max(1, layer.C * self._config.data_width // networks.ifmap_bits)
-        beats = rows * min(layer.V, layer.S) * chunks * (runs + min(1, rest))
+        columns = 0
+        for part in pieces:
+            stride = min(layer.U // row_step(layer, part.R), part.R)
+            rows = layer.E * stride + (tiles + min(1, last)) * (part.R - stride)
+            columns += rows * min(layer.V, part.S)
+        beats = columns * chunks * (runs + min(1, rest))
         return layer.N * layer.G * layer.F * max(compute, beats)
 
     def _legal(self, probe: dict[str, int], pixel_lanes: int) -> bool:
         """Whether the least mapping with the given parameters keeps the limits; keeps the reason if not."""
         values = probe | {"chunk": self._layer.C} | self._given
         unchecked = object.__new__(Mapping)
-        for name, value in (values | {"pixel_lanes": pixel_lanes, "order": "filters", "whole": True}).items():
+        values |= {"pixel_lanes": pixel_lanes, "order": "filters", "held": "channels"}
+        for name, value in values.items():
             object.__setattr__(unchecked, name, value)
         object.__setattr__(unchecked, "layer", self._layer)
         object.__setattr__(unchecked, "config", self._config)
@@ -158,14 +184,13 @@ class _Search:
 
     def _mappings(self, shape: dict[str, int], pixel_lanes: int) -> Iterator[Mapping]:
         for order in self._orders:
-            for chunk, whole in self._residencies(shape, pixel_lanes):
-                rows = fold(
-                    ceil_div(chunk, shape["q"]) * self._layer.R, self._layer.R, self._config.array.rows
-                )
+            for chunk, held in self._residencies(shape, pixel_lanes):
+                R = part_rows(self._layer)
+                rows = min(shape["rows"], fold(ceil_div(chunk, shape["q"]) * R, R, self._config.array.rows))
                 try:
                     mapping = Mapping(
                         self._layer, self._config, **(shape | {"rows": rows}), chunk=chunk,
-                        pixel_lanes=pixel_lanes, order=order, whole=whole,
+                        pixel_lanes=pixel_lanes, order=order, held=held,
                     )
                 except MappingError as error:
                     self.reason = str(error)
@@ -174,30 +199,35 @@ class _Search:
                 if mapping.buffer.ifmap.slots >= min(2, mapping.needs.contents):
                     break
 
-    def _residencies(self, shape: dict[str, int], pixel_lanes: int) -> Iterator[tuple[int, bool]]:
-        """(channels of a RUN, all channels in the buffer), from most to least in the buffer."""
+    def _residencies(self, shape: dict[str, int], pixel_lanes: int) -> Iterator[tuple[int, Held]]:
+        """(channels of a RUN, what the buffer holds), from most to least in the buffer."""
         layer = self._layer
-        if "chunk" in self._given:
-            yield self._given["chunk"], self._given["chunk"] == layer.C
-            yield self._given["chunk"], False
-            return
-        yield layer.C, True
-        if layer.G > 1:
-            yield layer.C, False
-        # Chunks of whole words whose logical rows fill the PE rows.
-        q, rows = shape["q"], self._config.array.rows
+        R, S = part_rows(layer), self._part_columns(shape["q"], pixel_lanes)
+        chunks = [self._given["chunk"]] if "chunk" in self._given else self._chunks(shape, pixel_lanes, R)
+        for chunk in chunks:
+            if chunk == layer.C:
+                yield chunk, "channels"
+            if chunk < layer.C or layer.G > 1 or "chunk" in self._given:
+                yield chunk, "chunk"
+        if (R, S) != (layer.R, layer.S):
+            yield from ((chunk, "part") for chunk in chunks)
+
+    def _chunks(self, shape: dict[str, int], pixel_lanes: int, R: int) -> list[int]:
+        """All channels, then chunks of whole words whose logical rows fill the PE rows."""
+        layer, q, rows = self._layer, shape["q"], self._config.array.rows
         unit = q
-        while unit % pixel_lanes or unit // q * layer.R % rows:
+        while unit % pixel_lanes or unit // q * R % rows:
             unit += q
             if unit >= layer.C:
                 unit = max(q, pixel_lanes)
                 break
-        parts, last = 2, layer.C
-        while parts <= ceil_div(layer.C, unit):
-            chunk = ceil_div(ceil_div(layer.C, parts), unit) * unit
-            if chunk < last:
-                yield chunk, False
-            last, parts = chunk, parts * 3 // 2 if parts > 2 else parts + 1
+        pieces, chunks = 2, [layer.C]
+        while pieces <= ceil_div(layer.C, unit):
+            chunk = ceil_div(ceil_div(layer.C, pieces), unit) * unit
+            if chunk < chunks[-1]:
+                chunks.append(chunk)
+            pieces = pieces * 3 // 2 if pieces > 2 else pieces + 1
+        return chunks
 
 
 def fold(logical: int, R: int, rows: int) -> int:

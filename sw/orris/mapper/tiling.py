@@ -1,4 +1,4 @@
-"""How a layer is cut into RUNs: windows of the ofmap, runs of filters, chunks of channels.
+"""How a layer is cut into RUNs: windows of the ofmap, runs of filters, parts of the reduction.
 
 A RUN is one of each. Ragged last pieces are smaller, never padded: all pieces together cover the layer once.
 """
@@ -6,6 +6,7 @@ A RUN is one of each. Ragged last pieces are smaller, never padded: all pieces t
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import gcd
 
 from ..layers import ConvLayer
 
@@ -16,88 +17,119 @@ def ceil_div(a: int, b: int) -> int:
 
 @dataclass(frozen=True)
 class Span:
-    """One axis of a window: ofmap positions, and the stored ifmap positions they see.
+    """One axis of a tile: ofmap positions, and the ifmap positions that some filter taps see from them.
 
-    first, count : ofmap rows (or columns). full : ifmap positions in all, padding included.
-    pad : of these, zeros ahead of the first stored one. start, stored : the stored ones, in the tensor.
-    step : tensor positions from one of them to the next.
+    first, count : ofmap rows (or columns). stride : ifmap positions of the tile from one of them to the next.
+    full : ifmap positions in all, padding included. pad : of these, zeros ahead of the first stored one.
+    start, stored : the stored ones, in the tensor. step : tensor positions from one of them to the next.
     """
 
     first: int
     count: int
+    stride: int
     full: int
     pad: int
     start: int
     stored: int
-    step: int = 1
+    step: int
 
 
-def spans(size: int, tile: int, taps: int, stride: int, pad: int, stored: int) -> list[Span]:
-    """The axis of `size` ofmap positions in tiles of `tile`; `stored` ifmap positions behind `pad` zeros."""
-    result = []
-    for first in range(0, size, tile):
-        count = min(tile, size - first)
-        full = (count - 1) * stride + taps
-        begin = first * stride - pad
-        start, end = max(0, begin), min(stored, begin + full)
-        result.append(Span(first, count, full, start - begin, start, end - start))
-    return result
+def _span(
+    first: int, count: int, taps: range, stride: int, dilation: int, pad: int, size: int, step: int
+) -> Span:
+    """The ifmap positions, `step` apart, that `taps` see; `size` are stored behind `pad` zeros."""
+    origin = first * stride + taps.start * dilation - pad
+    full = ((count - 1) * stride + (len(taps) - 1) * dilation) // step + 1
+    before = min(full, max(0, ceil_div(-origin, step)))
+    behind = min(full, max(before, ceil_div(size - origin, step)))
+    return Span(
+        first, count, stride // step, full, before, origin + before * step, behind - before, step
+    )
 
 
-def row_spans(layer: ConvLayer, e: int) -> list[Span]:
-    """The ofmap rows in tiles of e. A filter of one row skips the ifmap rows between strides: they stay in
-    memory, and the tile has stride 1."""
-    if layer.R > 1:
-        return spans(layer.E, e, layer.R, layer.U, layer.padding.top, layer.H)
-    return [
-        Span(first, count, count, 0, first * layer.U, count, layer.U)
-        for first in range(0, layer.E, e)
-        for count in [min(e, layer.E - first)]
-    ]
+def row_step(layer: ConvLayer, taps: int) -> int:
+    """Ifmap rows from one that `taps` filter rows look at to the next: the others never enter the buffer."""
+    return layer.U if taps == 1 else gcd(layer.U, layer.D)
 
 
-def column_spans(layer: ConvLayer, positions: int) -> list[Span]:
-    """The ofmap columns in tiles of `positions`."""
-    return spans(layer.F, positions, layer.S, layer.V, layer.padding.left, layer.W)
+def row_dilation(layer: ConvLayer) -> int:
+    """Vertical dilation, in rows that the filter looks at."""
+    return 1 if layer.R == 1 else layer.D // gcd(layer.U, layer.D)
 
 
-def tile_stride(layer: ConvLayer) -> int:
-    """Vertical stride within a tile: see `row_spans`."""
-    return layer.U if layer.R > 1 else 1
+@lru_cache(maxsize=1 << 16)
+def row_span(layer: ConvLayer, first: int, count: int, taps: range) -> Span:
+    """What filter rows `taps` see from ofmap rows `first` and up."""
+    step = row_step(layer, len(taps))
+    return _span(first, count, taps, layer.U, layer.D, layer.padding.top, layer.H, step)
+
+
+@lru_cache(maxsize=1 << 16)
+def column_span(layer: ConvLayer, first: int, count: int, taps: range) -> Span:
+    """What filter columns `taps` see from ofmap columns `first` and up."""
+    return _span(first, count, taps, layer.V, layer.D, layer.padding.left, layer.W, 1)
+
+
+def row_words(columns: Span, pixels: int) -> int:
+    """Words of a row of those columns, `pixels` to a word."""
+    if columns.stored == 0:
+        return 0
+    return ceil_div(columns.start + columns.stored, pixels) - columns.start // pixels
 
 
 @dataclass(frozen=True)
-class Window:
-    """An ofmap tile of one image, over all channels, and the ifmap words it needs."""
+class Tile:
+    """Ifmap words of one image, over all channels, that some filter taps see; `pixels` to a word."""
 
     image: int
     rows: Span
     columns: Span
-    word: int
-    """First word of an ifmap row."""
-    first_pixel: int
-    """Pixel of that word that the window begins with."""
-    words: int
-    """Words of an ifmap row."""
+    pixels: int
+
+    @property
+    def word(self) -> int:
+        """First word of an ifmap row."""
+        return self.columns.start // self.pixels
+
+    @property
+    def first_pixel(self) -> int:
+        """Pixel of that word that the tile begins with."""
+        return self.columns.start % self.pixels
+
+    @property
+    def words(self) -> int:
+        """Words of an ifmap row."""
+        return row_words(self.columns, self.pixels)
 
     @property
     def plane_words(self) -> int:
-        """Stored ifmap words of one channel block."""
+        """Stored ifmap words of one channel block; 0 if the taps see nothing but padding."""
         return self.rows.stored * self.words
 
 
+@dataclass(frozen=True)
+class Window(Tile):
+    """An ofmap tile of one image, and what the whole filter sees from it."""
+
+
 def windows(layer: ConvLayer, e: int, positions: int, pixels: int) -> list[Window]:
-    """All windows, image by image, row by row; `pixels` to a word."""
-    columns = [
-        (span, word, span.start - word * pixels, ceil_div(span.start + span.stored, pixels) - word)
-        for span in column_spans(layer, positions)
-        for word in [span.start // pixels]
-    ]
+    """All windows, image by image, row by row, in tiles of e rows and `positions` columns."""
+    rows, columns = row_spans(layer, e, range(layer.R)), column_spans(layer, positions, range(layer.S))
     return [
-        Window(image, rows, *column)
-        for image in range(layer.N)
-        for rows in row_spans(layer, e)
-        for column in columns
+        Window(image, row, column, pixels) for image in range(layer.N) for row in rows for column in columns
+    ]
+
+
+def row_spans(layer: ConvLayer, e: int, taps: range) -> list[Span]:
+    """What filter rows `taps` see from the ofmap rows, in tiles of e."""
+    return [row_span(layer, first, min(e, layer.E - first), taps) for first in range(0, layer.E, e)]
+
+
+def column_spans(layer: ConvLayer, positions: int, taps: range) -> list[Span]:
+    """What filter columns `taps` see from the ofmap columns, in tiles of `positions`."""
+    return [
+        column_span(layer, first, min(positions, layer.F - first), taps)
+        for first in range(0, layer.F, positions)
     ]
 
 
@@ -151,17 +183,35 @@ def store_tiles(layer: ConvLayer, runs: list[FilterRun], block: int) -> list[lis
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Channels `first` and up (within a conv group) of one RUN, in groups of q; `rows` PE rows of the array.
+class Part:
+    """What a RUN adds up: channels `first` and up (within a conv group), in groups of q, for filter rows
+    `r0` and up (R of them) and filter columns `s0` and up (S of them), on `rows` PE rows of the array.
 
-    Logical row L is (channel group L div R, filter row L mod R); pass k lays rows k*rows and up over the PEs.
+    Logical row L is (channel group L div R, filter row r0 + L mod R); pass k lays rows k*rows and up over
+    the PEs.
     """
 
     first: int
     count: int
     q: int
+    r0: int
     R: int
+    s0: int
+    S: int
     rows: int
+
+    @property
+    def filter_rows(self) -> range:
+        return range(self.r0, self.r0 + self.R)
+
+    @property
+    def filter_columns(self) -> range:
+        return range(self.s0, self.s0 + self.S)
+
+    @property
+    def taps(self) -> int:
+        """Of a PE and filter: q S."""
+        return self.q * self.S
 
     @cached_property
     def groups(self) -> int:
@@ -181,21 +231,42 @@ class Chunk:
 
 
 @lru_cache(maxsize=4096)
-def pass_kinds(chunk: Chunk, lane: int, group_lanes: int, pixel_lanes: int) -> Counter[tuple[int, int]]:
-    """(PE rows, channel blocks) of the passes, and how often each occurs, when the chunk begins in `lane`."""
+def pass_kinds(part: Part, lane: int, group_lanes: int, pixel_lanes: int) -> Counter[tuple[int, int]]:
+    """(PE rows, channel blocks) of the passes, and how often each occurs, when the part begins in `lane`."""
     kinds: Counter[tuple[int, int]] = Counter()
-    for k in range(chunk.passes):
-        rows = chunk.last_rows if k == chunk.passes - 1 else chunk.rows
-        top = k * chunk.rows
-        first, last = top // chunk.R, (top + rows - 1) // chunk.R
+    for k in range(part.passes):
+        rows = part.last_rows if k == part.passes - 1 else part.rows
+        top = k * part.rows
+        first, last = top // part.R, (top + rows - 1) // part.R
         low = (lane + first * group_lanes) // pixel_lanes
-        high = (lane + last * group_lanes + chunk.q - 1) // pixel_lanes
+        high = (lane + last * group_lanes + part.q - 1) // pixel_lanes
         kinds[rows, high - low + 1] += 1
     return kinds
 
 
-def chunks(layer: ConvLayer, size: int, q: int, rows: int) -> list[Chunk]:
-    """The channels of a conv group in chunks of `size`."""
+FILTER_ROWS = 16
+"""Filter rows of a RUN."""
+
+
+def part_rows(layer: ConvLayer) -> int:
+    """Filter rows of a part: all that a RUN takes, or one where they are dilated."""
+    if row_dilation(layer) > 1:
+        return 1
+    return ceil_div(layer.R, ceil_div(layer.R, FILTER_ROWS))
+
+
+def part_columns(layer: ConvLayer, most: int) -> int:
+    """Filter columns of a part: an even share of up to `most`, or one where they are dilated."""
+    if layer.D > 1:
+        return 1
+    return ceil_div(layer.S, ceil_div(layer.S, max(1, most)))
+
+
+def parts(layer: ConvLayer, chunk: int, q: int, rows: int, R: int, S: int) -> list[Part]:
+    """The reduction in parts of up to `chunk` channels of a conv group, R filter rows and S columns."""
     return [
-        Chunk(first, min(size, layer.C - first), q, layer.R, rows) for first in range(0, layer.C, size)
+        Part(c, min(chunk, layer.C - c), q, r0, min(R, layer.R - r0), s0, min(S, layer.S - s0), rows)
+        for c in range(0, layer.C, chunk)
+        for r0 in range(0, layer.R, R)
+        for s0 in range(0, layer.S, S)
     ]
