@@ -3,12 +3,12 @@
 import random
 
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from orris_hw.gateware.event_sum import EventSum, add_chain, count_ones, event_sums
+from orris_hw.gateware.event_sum import EventSum, count_ones, event_sums
 
 
 class Events(data.Struct):
@@ -21,19 +21,23 @@ NAMES = ("red", "green", "blue")
 
 
 class Chain(wiring.Component):
-    """`add_chain` with ports."""
+    """The sums of some rows, each adding to the one below."""
 
     def __init__(self, rows, columns):
         self._size = rows, columns
-        sums = event_sums(Events, columns)
-        super().__init__(
-            {"rows": In(sums).array(rows), "total": Out(event_sums(Events, rows * columns))}
-        )
+        self.sums = event_sums(Events, rows * columns)
+        super().__init__({"rows": In(Events).array(rows, columns), "total": Out(self.sums)})
 
     def elaborate(self, platform):
         m = Module()
         rows, columns = self._size
-        m.d.comb += self.total.eq(add_chain(m, [self.rows[i] for i in range(rows)], Events, columns))
+        below = Signal(self.sums)
+        for row in range(rows):
+            m.submodules[f"row_{row}"] = count = EventSum(Events, columns, rows * columns)
+            m.d.comb += count.below.eq(below)
+            m.d.comb += [count.events[column].eq(self.rows[row][column]) for column in range(columns)]
+            below = count.total
+        m.d.comb += self.total.eq(below)
         return m
 
 
@@ -47,44 +51,51 @@ def simulate(dut, bench):
 @pytest.mark.parametrize("inputs", [1, 2, 3, 4, 5, 7, 8, 14, 15, 16])
 def test_event_sum(inputs, seed):
     rng = random.Random(seed)
-    dut = EventSum(Events, inputs)
+    most = inputs + 5
+    dut = EventSum(Events, inputs, most)
 
     async def bench(ctx):
+        expected = [dict.fromkeys(NAMES, 0)] * 2
         for _ in range(40):
             chance = rng.choice((0, 0.3, 1))
             bits = [{name: int(rng.random() < chance) for name in NAMES} for _ in range(inputs)]
+            below = {name: rng.randint(0, most - inputs) for name in NAMES}
             for i, happened in enumerate(bits):
                 ctx.set(dut.events[i], happened)
+            ctx.set(dut.below, below)
+            expected.append({name: sum(happened[name] for happened in bits) for name in NAMES})
             await ctx.tick()
-            sums = ctx.get(dut.sums)
+            total = ctx.get(dut.total)
             for name in NAMES:
-                assert sums[name] == sum(happened[name] for happened in bits)
+                assert total[name] == below[name] + expected[-2][name]
 
     simulate(dut, bench)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 5), (5, 1), (3, 4), (12, 14), (16, 16)])
-def test_add_chain(rows, columns, seed):
+def test_rows(rows, columns, seed):
     """Nothing is lost or counted twice over time, and the widest sum has room."""
     rng = random.Random(seed)
     dut = Chain(rows, columns)
 
     async def bench(ctx):
         given, got = dict.fromkeys(NAMES, 0), dict.fromkeys(NAMES, 0)
-        for cycle in range(30 + rows):
-            for i in range(rows):
-                full = rng.random() < 0.3
-                sums = {name: columns if full else rng.randint(0, columns) for name in NAMES}
-                ctx.set(dut.rows[i], sums if cycle < 30 else dict.fromkeys(NAMES, 0))
-                for name in NAMES if cycle < 30 else ():
-                    given[name] += sums[name]
+        for cycle in range(31 + rows):
+            chance = rng.choice((0, 0.5, 1)) if cycle < 30 else 0
+            for row in range(rows):
+                for column in range(columns):
+                    events = {name: int(rng.random() < chance) for name in NAMES}
+                    ctx.set(dut.rows[row][column], events)
+                    for name in NAMES:
+                        given[name] += events[name]
             await ctx.tick()
             for name in NAMES:
                 got[name] += ctx.get(dut.total)[name]
         assert got == given
-        for i in range(rows):
-            ctx.set(dut.rows[i], dict.fromkeys(NAMES, columns))
-        await ctx.tick().repeat(rows)
+        for row in range(rows):
+            for column in range(columns):
+                ctx.set(dut.rows[row][column], dict.fromkeys(NAMES, 1))
+        await ctx.tick().repeat(rows + 1)
         assert all(ctx.get(dut.total)[name] == rows * columns for name in NAMES)
 
     simulate(dut, bench)

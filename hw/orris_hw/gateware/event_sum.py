@@ -1,13 +1,9 @@
-"""Sums of event bits over many PEs, for the performance counters.
-
-All events of a PE are added as one packed word, each in a field wide enough for the sum, so that counting
-ten events costs one addition per PE.
-"""
+"""Sums of event bits over many PEs, for the performance counters."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -23,56 +19,63 @@ def event_sums(events: Any, most: int) -> data.StructLayout:
     return data.StructLayout({str(name): bits_for(most) for name, _ in data.Layout.cast(events)})
 
 
-def _widened(value: Any, width: int, wanted: int) -> Value:
-    """Gives every `width`-bit field of `value` `wanted` bits."""
-    value = Value.cast(value)
-    fields = [value[i : i + width] for i in range(0, len(value), width)]
-    return Cat(Cat(field, Const(0, wanted - width)) if wanted > width else field for field in fields)
+def _sliced_count(words: Sequence[Value]) -> list[Value]:
+    """Counts, for every bit position of `words`, those that are set; word i of the result has weight 2^i.
+
+    Full and half adders (carry save) over whole words: cost and depth of a few gates a word, and all
+    positions at once.
+    """
+    counts: list[Value] = []
+    while words:
+        same, carries = list(words), []
+        while len(same) > 1:
+            a, b, *rest = same
+            c = rest.pop(0) if rest else None
+            odd = a ^ b
+            carries.append(a & b if c is None else (a & b) | (odd & c))
+            same = [*rest, odd if c is None else odd ^ c]
+        counts.append(same[0])
+        words = carries
+    return counts
 
 
 class EventSum(wiring.Component):
-    """Counts, for each event, in how many of `inputs` PEs it happened in a cycle.
+    """Counts, for each event, in how many PEs of a row it happened in a cycle, and adds the rows below.
 
-    A tree of packed additions and a register: latency 1 cycle, one sum per cycle.
+        total[event](t) = below[event](t - 1) + number of PEs with event(t - 2)
+
+    Latency 1 cycle a row, and 1 for the row's own count; one sum per cycle. Rows are seen a few cycles
+    apart, which counters do not notice.
 
     Parameters
     ----------
     events : data.Struct
         Shape of a PE's events, all of one bit.
     inputs : int
+        PEs in the row.
+    most : int
+        PEs in all rows.
 
     Members
     -------
     events : In(events).array(inputs)
-    sums : Out(event_sums(events, inputs))
+    below : In(event_sums(events, most))
+    total : Out(event_sums(events, most))
     """
 
-    def __init__(self, events: Any, inputs: int):
+    def __init__(self, events: Any, inputs: int, most: int):
         self._inputs = inputs
-        self._sums = event_sums(events, inputs)
-        super().__init__({"events": In(events).array(inputs), "sums": Out(self._sums)})
+        self._own = event_sums(events, inputs)
+        sums = event_sums(events, most)
+        super().__init__({"events": In(events).array(inputs), "below": In(sums), "total": Out(sums)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        width = bits_for(self._inputs)
-        terms: list[Value] = [_widened(self.events[i], 1, width) for i in range(self._inputs)]
-        while len(terms) > 1:
-            pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
-            terms = [sum(pair[1:], start=pair[0]) for pair in pairs]
-        m.d.sync += self.sums.eq(terms[0][: self._sums.size])
+        counts = _sliced_count([Value.cast(self.events[i]) for i in range(self._inputs)])
+        own = Signal(self._own)
+        for position, (name, _) in enumerate(self._own):
+            m.d.sync += [
+                own[name].eq(Cat(word[position] for word in counts)),
+                self.total[name].eq(self.below[name] + own[name]),
+            ]
         return m
-
-
-def add_chain(m: Module, rows: Sequence[Any], events: Any, columns: int) -> Value:
-    """Adds the rows' sums along a chain of registers, one row a cycle; returns the total.
-
-    Rows are seen up to len(rows) - 1 cycles apart, which counters do not notice.
-    """
-    total_shape = event_sums(events, columns * len(rows))
-    width, wanted = bits_for(columns), bits_for(columns * len(rows))
-    total: Value = Const(0, total_shape.size)
-    for number, row in enumerate(rows):
-        running = Signal(total_shape.size, name=f"rows_to_{number}")
-        m.d.sync += running.eq(total + _widened(row, width, wanted))
-        total = running
-    return total

@@ -1,6 +1,5 @@
-"""The PE array: PEs, psum links up the columns, and the two multicast networks."""
+"""The PE array: the grid of PEs and the two multicast networks that feed it."""
 
-from itertools import pairwise
 from typing import Any
 
 from amaranth.hdl import Module
@@ -10,9 +9,10 @@ from amaranth.lib.wiring import In, Out
 from ..config import AcceleratorConfig
 from ..emission.once import Once
 from .beats import filter_y_beat, ifmap_y_beat, psum_beat
-from .event_sum import add_chain, event_sums
+from .event_sum import event_sums
 from .pe import PeEvents
-from .pe_row import PERow
+from .pe_grid import PEGrid
+from .y_bus import FilterRow, IfmapRow
 
 
 class PEArray(wiring.Component):
@@ -50,22 +50,22 @@ class PEArray(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self.config
-        columns = config.array.columns
-        rows = [PERow(config) for _ in range(config.array.rows)]
-        for number, row in enumerate(rows):
-            row.emission_key = config.content_hash()
-            once: Any = Once(row, "pe_row")
-            m.submodules[f"row_{number}"] = once
-        for above, below in pairwise(rows):
-            wiring.connect(m, above.ifmap_next, below.ifmap)
-            wiring.connect(m, above.filter_next, below.filter)
-            for column in range(columns):
-                wiring.connect(m, below.psum_out[column], above.psum_in[column])
-        top, bottom = rows[0], rows[-1]
-        wiring.connect(m, wiring.flipped(self.ifmap), top.ifmap)
-        wiring.connect(m, wiring.flipped(self.filter), top.filter)
-        for column in range(columns):
-            wiring.connect(m, top.psum_out[column], wiring.flipped(self.psum[column]))
-        m.d.comb += [bottom.ifmap_next.ready.eq(1), bottom.filter_next.ready.eq(1)]
-        m.d.comb += self.events.eq(add_chain(m, [row.events for row in rows], PeEvents, columns))
+        grid = PEGrid(config)
+        grid.emission_key = config.content_hash()
+        m.submodules.grid = Once(grid, "pe_grid")
+        ifmap, filters = wiring.flipped(self.ifmap), wiring.flipped(self.filter)
+        for row in range(config.array.rows):
+            ifmap_head, filter_head = IfmapRow(config), FilterRow(config)
+            ifmap_head.emission_key = filter_head.emission_key = config.content_hash()
+            m.submodules[f"ifmap_row_{row}"] = Once(ifmap_head, "ifmap_row")
+            m.submodules[f"filter_row_{row}"] = Once(filter_head, "filter_row")
+            wiring.connect(m, ifmap, ifmap_head.i)
+            wiring.connect(m, filters, filter_head.i)
+            wiring.connect(m, ifmap_head.x, grid.ifmap[row])
+            wiring.connect(m, filter_head.x, grid.filter[row])
+            ifmap, filters = ifmap_head.o, filter_head.o
+        m.d.comb += [ifmap.ready.eq(1), filters.ready.eq(1)]  # past the last row
+        for column in range(config.array.columns):
+            wiring.connect(m, grid.psum[column], wiring.flipped(self.psum[column]))
+        m.d.comb += self.events.eq(grid.events)
         return m

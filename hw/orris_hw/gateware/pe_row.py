@@ -8,15 +8,14 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import AcceleratorConfig
 from ..emission.once import Once
-from .beats import filter_y_beat, ifmap_y_beat, psum_beat
+from .beats import filter_x_beat, ifmap_x_beat, psum_beat
 from .event_sum import EventSum, event_sums
 from .pe import PeEvents
 from .pe_tile import PETile
-from .y_bus import FilterRow, IfmapRow
 
 
 class PERow(wiring.Component):
-    """A row head for each network, and the row's PEs, each with its stop on the two X-buses.
+    """The PEs of a row, each with its stop on the two X-buses, and the count of what they did.
 
     All rows are the same: what a row is for is told to it by the beats that reach it.
 
@@ -26,28 +25,28 @@ class PERow(wiring.Component):
 
     Members
     -------
-    ifmap, ifmap_next : In, Out(stream of ifmap_y_beat)
-        Y-bus from the row above, to the row below.
-    filter, filter_next : In, Out(stream of filter_y_beat)
+    ifmap : In(stream of ifmap_x_beat)
+        X-bus from the row's head.
+    filter : In(stream of filter_x_beat)
     psum_in, psum_out : In, Out(stream of psum_beat), one per column
         From the row below, to the row above.
-    events : Out(number of PEs per event of PeEvents)
+    events_in, events_out : In, Out(number of PEs per event of PeEvents)
+        Total of the rows below, and with this row.
     """
 
     def __init__(self, config: AcceleratorConfig):
         self.config = config
         columns = config.array.columns
-        ifmap, filters = stream.Signature(ifmap_y_beat(config)), stream.Signature(filter_y_beat(config))
         psum = stream.Signature(psum_beat(config))
+        events = event_sums(PeEvents, config.pes)
         super().__init__(
             {
-                "ifmap": In(ifmap),
-                "ifmap_next": Out(ifmap),
-                "filter": In(filters),
-                "filter_next": Out(filters),
+                "ifmap": In(stream.Signature(ifmap_x_beat(config))),
+                "filter": In(stream.Signature(filter_x_beat(config))),
                 "psum_in": In(psum).array(columns),
                 "psum_out": Out(psum).array(columns),
-                "events": Out(event_sums(PeEvents, columns)),
+                "events_in": In(events),
+                "events_out": Out(events),
             }
         )
 
@@ -55,17 +54,12 @@ class PERow(wiring.Component):
         m = Module()
         config = self.config
 
-        m.submodules.ifmap_row = ifmap_row = IfmapRow(config)
-        m.submodules.filter_row = filter_row = FilterRow(config)
-        m.submodules.event_sum = event_sum = EventSum(PeEvents, config.array.columns)
-        wiring.connect(m, wiring.flipped(self.ifmap), ifmap_row.i)
-        wiring.connect(m, wiring.flipped(self.filter), filter_row.i)
-        wiring.connect(m, ifmap_row.o, wiring.flipped(self.ifmap_next))
-        wiring.connect(m, filter_row.o, wiring.flipped(self.filter_next))
-        m.d.comb += self.events.eq(event_sum.sums)
+        columns = config.array.columns
+        m.submodules.event_sum = event_sum = EventSum(PeEvents, columns, config.pes)
+        m.d.comb += [event_sum.below.eq(self.events_in), self.events_out.eq(event_sum.total)]
 
-        x_ifmap, x_filter = ifmap_row.x, filter_row.x
-        for column in range(config.array.columns):
+        x_ifmap, x_filter = wiring.flipped(self.ifmap), wiring.flipped(self.filter)
+        for column in range(columns):
             tile = PETile(config)
             m.submodules[f"pe_tile_{column}"] = Once(tile, "pe_tile")
             wiring.connect(m, x_ifmap, tile.ifmap)
