@@ -80,6 +80,7 @@ class CommandModel:
                 progress = True
             order = list(units)
             self.random.shuffle(order)
+            before = list(self.tokens)
             for name in order:
                 for _ in range(self.random.choice((1, 1, 2, 5))):
                     state = next(units[name])
@@ -90,6 +91,7 @@ class CommandModel:
                         idle.discard(name)
             if ended and len(idle) == 3 and not any(queues.values()) and not progress:
                 break
+            progress |= self.tokens != before
             check(progress, f"deadlock at command {at} of {commands}: tokens {self.tokens}")
         check(ended and at == commands, f"the program ends at command {at} of {commands}")
         overlap = self.psum_words & self.pool_words
