@@ -1,0 +1,1 @@
+"""Gateware around the accelerator on a board: host link, memory, clocks."""

@@ -1,0 +1,103 @@
+"""Everything on a board's FPGA but clocks and pads: accelerator, host link and memory."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from orris_hw.config import AcceleratorConfig
+from orris_hw.gateware.accelerator import Accelerator
+
+from ..link.protocol import Hello
+from ..sdram.chips import SdramChip
+from .axi_switch import AxiSwitch
+from .axi_words import AxiWords
+from .block_memory import BlockMemory
+from .host_link import HostLink
+from .sdram_controller import SdramController
+from .sdram_pins import SdramSignature
+from .uart import divisor
+
+
+@dataclass(frozen=True)
+class OnChipMemory:
+    """Memory in the FPGA's own RAM blocks; `style` as in `BlockMemory`."""
+
+    bytes: int
+    style: str | None = None
+
+
+@dataclass(frozen=True)
+class SystemParameters:
+    """What makes a board's system: an accelerator, its memory, its clock and the speed of its serial line."""
+
+    config: AcceleratorConfig
+    memory: SdramChip | OnChipMemory
+    clock_hz: int
+    baud: int
+
+    @property
+    def hello(self) -> Hello:
+        """What the board answers to HELLO."""
+        return Hello(self.memory.bytes, self.clock_hz, config_word(self.config))
+
+
+def config_word(config: AcceleratorConfig) -> int:
+    """The first 32 bits of a configuration's content hash."""
+    return int(config.content_hash()[:8], 16)
+
+
+class System(wiring.Component):
+    """An accelerator with memory behind its AXI4 port, both reached through a serial line.
+
+    Parameters
+    ----------
+    parameters : SystemParameters
+
+    Members
+    -------
+    rx : In(1, init=1), tx : Out(1, init=1)
+        The serial line.
+    irq : Out(1)
+        The accelerator's interrupt: a program has ended.
+    sdram : Out(SdramSignature)
+        Only with an SDRAM chip.
+
+    Raises
+    ------
+    ValueError
+        If the serial line's speed cannot be made from the clock.
+    BoardError
+        If the clock is too fast for the SDRAM chip.
+    """
+
+    def __init__(self, parameters: SystemParameters):
+        self._parameters = parameters
+        self._divisor = divisor(parameters.clock_hz, parameters.baud)
+        members: dict[str, wiring.Member] = {"rx": In(1, init=1), "tx": Out(1, init=1), "irq": Out(1)}
+        if isinstance(parameters.memory, SdramChip):
+            members["sdram"] = Out(SdramSignature(parameters.memory.row_bits))
+        super().__init__(members)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        memory, clock_hz = self._parameters.memory, self._parameters.clock_hz
+        m.submodules.accelerator = accelerator = Accelerator(self._parameters.config)
+        m.submodules.link = link = HostLink(self._parameters.hello, self._divisor)
+        m.submodules.switch = switch = AxiSwitch()
+        m.submodules.words = words = AxiWords(memory.bytes // 8)
+        m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx), self.irq.eq(accelerator.irq)]
+        wiring.connect(m, link.registers, accelerator.s_axi)
+        wiring.connect(m, accelerator.m_axi, switch.masters[0])
+        wiring.connect(m, link.memory, switch.masters[1])
+        wiring.connect(m, switch.slave, words.axi)
+        if isinstance(memory, SdramChip):
+            m.submodules.sdram = controller = SdramController(memory, clock_hz)
+            wiring.connect(m, controller.pins, wiring.flipped(self.sdram))
+            wiring.connect(m, words.memory, controller.port)
+        else:
+            m.submodules.block_memory = block_memory = BlockMemory(memory.bytes // 8, memory.style)
+            wiring.connect(m, words.memory, block_memory.port)
+        return m
