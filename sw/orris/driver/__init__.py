@@ -2,6 +2,7 @@
 
 from .device import Device, LayerResult
 from .errors import DeviceError
+from .program import Program
 from .transport import Transport
 
-__all__ = ["Device", "DeviceError", "LayerResult", "Transport"]
+__all__ = ["Device", "DeviceError", "LayerResult", "Program", "Transport"]

@@ -8,6 +8,7 @@ from orris_hw.register_map import COUNTERS, IDENT, REGISTER, VERSION, ErrorCode,
 from ..compiler import CompiledLayer
 from ..golden.tensors import IntArray
 from .errors import DeviceError
+from .program import Program
 from .transport import Transport
 
 DEFAULT_TIMEOUT = 1 << 16
@@ -70,13 +71,13 @@ class Device:
             self._transport.write_memory(address, segment)
         self._transport.write_memory(compiled.ifmap.address, content)
 
-    def start(self, compiled: CompiledLayer, timeout: int = DEFAULT_TIMEOUT) -> None:
-        """Start the program that `load` put into memory."""
-        (read_base, read_limit), (write_base, write_limit) = compiled.read_window, compiled.write_window
+    def start(self, program: Program, timeout: int = DEFAULT_TIMEOUT) -> None:
+        """Start a program that is in memory, such as that of a layer after `load`."""
+        (read_base, read_limit), (write_base, write_limit) = program.read_window, program.write_window
         self.reset()
         for name, value in (
-            ("PROGRAM_ADDRESS", compiled.program_address),
-            ("PROGRAM_COMMANDS", compiled.commands),
+            ("PROGRAM_ADDRESS", program.program_address),
+            ("PROGRAM_COMMANDS", program.commands),
             ("READ_BASE", read_base),
             ("READ_LIMIT", read_limit),
             ("WRITE_BASE", write_base),

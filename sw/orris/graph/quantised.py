@@ -59,9 +59,7 @@ def value_bounds(tensor: Tensor, bounds: Bounds) -> tuple[int, int]:
     low = info.min if bounds[0] is None else max(info.min, quantised(bounds[0]))
     high = info.max if bounds[1] is None else min(info.max, quantised(bounds[1]))
     if low > high:
-        raise ModelError(
-            f"tensor '{tensor.name}': no value of its scale is from {bounds[0]} to {bounds[1]}"
-        )
+        raise ModelError(f"tensor '{tensor.name}': no value of its scale is from {bounds[0]} to {bounds[1]}")
     return low, high
 
 
@@ -83,7 +81,7 @@ def quantised_rows(graph: Graph, operator: ops.FullyConnected) -> QuantisedLayer
 def quantised_flattened(
     graph: Graph, operator: ops.FullyConnected, image: Tensor, weights: Tensor
 ) -> QuantisedLayer:
-    """A fully connected layer over a flattened image: a convolution with filters (M, C, H, W) over all of it."""
+    """A fully connected layer over a flattened image: a convolution, filters (M, C, H, W) over all of it."""
     _, C, H, W = image_shape(image.shape, graph.layout)
     layer = ConvLayer(name=operator.name, M=weights.shape[0], C=C, H=H, W=W, R=H, S=W)
     return _quantised(graph, operator, layer, weights, image.name)
