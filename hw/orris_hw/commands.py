@@ -3,13 +3,15 @@
 A command is 64 bytes (eight little-endian 64-bit words): fields packed from bit 0 up in the order given
 here, the opcode first. A program is an array of commands in memory, fetched by the accelerator.
 
-Three units run commands side by side, each its own kind in program order: load, compute and store.
+Four units run commands side by side, each its own kind in program order: load, compute, store and vector.
 They wait for each other only through tokens: 15 semaphores (1 to 15; 0 means none), counters that a
 command takes one token from (`wait_*`: it does not start before there is one) and gives one to
-(`signal_*`: when it is done). All are zero at the start of a program; `SIGNAL` gives the first tokens.
+(`signal_*`: when it is done). All are zero at the start of a program and after a BARRIER; `SIGNAL` gives the
+first tokens.
 
 Rule that keeps a program from waiting for itself: a command may wait for tokens of later commands only
-while no more than `QUEUE_DEPTH` commands of its own kind are ahead of those.
+while no more than `QUEUE_DEPTH` commands of its own kind are ahead of those. VECTOR commands have no queue:
+while one of them waits or runs, nothing behind the next one is handed out.
 """
 
 from collections.abc import Mapping
@@ -195,6 +197,60 @@ RUN = Format(
     ),
 )
 
+VECTOR = Format(
+    "VECTOR",
+    7,
+    "one word of the global buffer from a window of R x S words, at every place of planes x rows x columns",
+    (
+        # tokens: all are taken before the first word is read, and given after the last one was written
+        Field("wait_a", 4, "semaphore to take a token from"),
+        Field("wait_b", 4, "another one"),
+        Field("wait_out", 4, "another one"),
+        Field("signal_a", 4, "semaphore to give a token to"),
+        Field("signal_b", 4, "another one"),
+        Field("signal_out", 4, "another one"),
+        # what is done, lane by lane
+        Field("op", 2, "0: MAX of the taps, 1: SUM of the taps, 2: ADD of taps (0, 0) and (1, 0), 3: COPY"),
+        Field("first", 1, "1: the first place begins anew; 0: it goes on where the last command stopped"),
+        Field("last", 1, "1: every place is written; 0: all but the last one, for the next command to go on"),
+        # places and windows
+        Field("planes", 12, "planes"),
+        Field("rows", 13, "rows of places"),
+        Field("columns", 13, "places of a row"),
+        Field("R", 13, "rows of the window"),
+        Field("S", 13, "words of a row of the window; ADD: R = 2 and S = 1"),
+        Field("source", 20, "word address of the first place's first tap"),
+        Field("source_tap_stride", 20, "words from row to row of the window; ADD: from a to b"),
+        Field("source_column_stride", 20, "words from place to place"),
+        Field("source_row_stride", 20, "words from row to row of places"),
+        Field("source_plane_stride", 20, "words from plane to plane"),
+        Field("target", 20, "word address of the first place's result"),
+        Field("target_column_stride", 20, "words from place to place"),
+        Field("target_row_stride", 20, "words from row to row"),
+        Field("target_plane_stride", 20, "words from plane to plane"),
+        Field("rotate", 3, "byte k of a result goes to byte (k + rotate) mod 8 of the word"),
+        Field("mask", 8, "bytes of the word that are written"),
+        # ADD: each operand is rescaled before the sum
+        Field("zero_point_a", 8, "subtracted from a", signed=True),
+        Field("zero_point_b", 8, "subtracted from b", signed=True),
+        Field("multiplier_a", 31, "of a, in units of 2^-31"),
+        Field("multiplier_b", 31, "of b"),
+        Field("right_a", 5, "bits that a is shifted right by after its multiplication"),
+        Field("right_b", 5, "bits that b is shifted right by"),
+        # SUM and ADD: the sum is requantised as post-processing does it; MAX and COPY are only clamped
+        Field("bias", 32, "added to a SUM", signed=True),
+        Field("multiplier", 32, "of the sum"),
+        Field("shift", 6, "of the sum, -31 to 30", signed=True),
+        Field("rounding", 2, "0: none, 1: single, 2: double"),
+        Field("zp_out", 16, "zero point of the result", signed=True),
+        Field("act_min", 16, "lower clamp", signed=True),
+        Field("act_max", 16, "upper clamp", signed=True),
+    ),
+)
+
+VECTOR_OPS = ("max", "sum", "add", "copy")
+"""The index is the value of VECTOR.op."""
+
 SIGNAL = Format(
     "SIGNAL",
     4,
@@ -202,8 +258,10 @@ SIGNAL = Format(
     (Field("semaphore", 4, "semaphore"), Field("count", 8, "tokens")),
 )
 
-BARRIER = Format("BARRIER", 5, "nothing after it starts before everything ahead of it is done", ())
+BARRIER = Format(
+    "BARRIER", 5, "nothing after it starts before everything ahead of it is done; all semaphores go to 0", ()
+)
 
 END = Format("END", 6, "a barrier, then the program is done", ())
 
-FORMATS: dict[str, Format] = {f.name: f for f in (LOAD, STORE, RUN, SIGNAL, BARRIER, END)}
+FORMATS: dict[str, Format] = {f.name: f for f in (LOAD, STORE, RUN, SIGNAL, BARRIER, END, VECTOR)}

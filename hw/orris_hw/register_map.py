@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .config.model import AcceleratorConfig
 
 IDENT = int.from_bytes(b"ORRS", "big")
-VERSION = 1 << 16 | 0
+VERSION = 1 << 16 | 1
 """Version of this register map: major << 16 | minor."""
 
 ADDRESS_WIDTH = 12
@@ -150,6 +150,9 @@ REGISTERS = (
     Register("GEOMETRY_NETWORKS", 0x54, "psum network", fields=(
         Field("psum_ports", 0, 8, "psums collected per cycle"),
     )),
+    Register("GEOMETRY_VECTOR", 0x58, "vector unit", fields=(
+        Field("lanes", 0, 8, "sums requantised per cycle, 0: no vector unit"),
+    )),
 )
 """Every register except the counters."""
 
@@ -181,11 +184,14 @@ COUNTERS = (
     Counter("glb_ofmap_read", 1, "words read by the write DMA"),
     Counter("glb_ofmap_write", 4, "values written by post-processing"),
     Counter("glb_load_write", 1, "words written by the read DMA"),
+    Counter("glb_vector_read", 1, "words read by the vector unit"),
+    Counter("glb_vector_write", 1, "words written by the vector unit"),
     Counter("dram_read_words", 1, "64-bit words read from memory"),
     Counter("dram_write_words", 1, "64-bit words written to memory"),
     Counter("compute_busy", 1, "cycles the compute unit was busy"),
     Counter("load_busy", 1, "cycles the load unit was busy"),
     Counter("store_busy", 1, "cycles the store unit was busy"),
+    Counter("vector_busy", 1, "cycles the vector unit was busy"),
     Counter("commands", 2, "commands executed"),
 )
 """The performance counters, in the order of their addresses. To add one, add it here."""
@@ -221,6 +227,7 @@ def constants(config: "AcceleratorConfig") -> dict[str, int]:
             lanes=config.post_processing.lanes, channels=config.post_processing.channels,
         ),
         "GEOMETRY_NETWORKS": REGISTER["GEOMETRY_NETWORKS"].pack(psum_ports=config.psum_ports),
+        "GEOMETRY_VECTOR": REGISTER["GEOMETRY_VECTOR"].pack(lanes=config.vector.lanes),
     }
 
 

@@ -99,7 +99,7 @@ def just(index: int) -> range:
     return range(index, index + 1)
 
 
-@pytest.mark.parametrize("opcode", [0, 7, 63, 255])
+@pytest.mark.parametrize("opcode", [0, 8, 63, 255])
 def test_an_unknown_opcode(bench, opcode):
     index = bench.commands("RUN")[-1]
     program = bench.replaced(index, bytes([opcode] + [0] * (COMMAND_BYTES - 1)))

@@ -5,7 +5,7 @@ from collections import deque
 
 import pytest
 
-from orris_hw.commands import BARRIER, END, FORMATS, LOAD, QUEUE_DEPTH, RUN, SIGNAL, STORE
+from orris_hw.commands import BARRIER, END, FORMATS, LOAD, QUEUE_DEPTH, RUN, SIGNAL, STORE, VECTOR, VECTOR_OPS
 from orris_hw.config import preset
 from orris_hw.gateware.command_unit import CommandUnit
 from orris_hw.gateware.read_dma import Destination
@@ -15,7 +15,7 @@ from stream_bench import Bench
 
 BASE = 0x12340
 TINY = preset("tiny")
-PORTS = {"LOAD": "load", "RUN": "run", "STORE": "store"}
+PORTS = {"LOAD": "load", "RUN": "run", "STORE": "store", "VECTOR": "vector"}
 
 
 def good_run(rng, config=TINY):
@@ -33,9 +33,11 @@ def good_run(rng, config=TINY):
 
 def random_fields(rng, format_):
     fields = {field.name: rng.randint(*field.limits) for field in format_.fields}
-    for name in ("planes", "rows", "row_words"):
+    for name in ("planes", "rows", "row_words", "columns", "R", "S"):
         if name in fields:
             fields[name] = max(1, fields[name])
+    if format_ is VECTOR and fields["op"] == VECTOR_OPS.index("add"):
+        fields |= {"R": 2, "S": 1}
     if "ring" in fields:
         fields["ring_start"] = rng.randrange(fields["ring"]) if fields["ring"] else fields["ring_start"]
     return fields
@@ -58,9 +60,11 @@ class Machine:
         self.got = {
             name: bench.sink(getattr(dut, port), ready=accept.get(name, lambda: True))
             for name, port in PORTS.items()
+            if port in dut.signature.members
         }
         self.gifts = bench.gifts(dut.signal)
         self.decoded, self.ends, self.idle_seen, self.fetched = [], [], [], 0
+        self.cleared = []
         self._rng = random.Random(f"{seed} memory")
         self._asked = bench.sink(dut.fetch)
         bench.background(self._start)
@@ -103,9 +107,11 @@ class Machine:
             while True:
                 idle = not busy(self.bench.cycle)
                 ctx.set(dut.units_idle, idle)
-                _, _, decoded, finished, error, code, index = await ctx.tick().sample(
-                    dut.decoded, dut.finished, dut.error, dut.error_code, dut.index
+                _, _, decoded, finished, error, code, index, clear = await ctx.tick().sample(
+                    dut.decoded, dut.finished, dut.error, dut.error_code, dut.index, dut.clear_tokens
                 )
+                if clear:
+                    self.cleared.append(self.bench.cycle)
                 if idle:
                     self.idle_seen.append(self.bench.cycle)
                 if decoded:
@@ -143,7 +149,7 @@ def packed(program):
     return [format_.pack(fields) for format_, fields in program]
 
 
-def random_program(rng, length, config=TINY, kinds=(LOAD, LOAD, STORE, RUN, SIGNAL, BARRIER)):
+def random_program(rng, length, config=TINY, kinds=(LOAD, LOAD, STORE, RUN, VECTOR, SIGNAL, BARRIER)):
     program = []
     for _ in range(length):
         format_ = rng.choice(kinds)
@@ -201,7 +207,7 @@ def test_fetch_stops_when_the_buffer_is_full(seed):
     assert len(machine.decoded) == 60
 
 
-@pytest.mark.parametrize("held", PORTS)
+@pytest.mark.parametrize("held", ["LOAD", "RUN", "STORE"])
 def test_queues_take_in_while_a_unit_is_busy(held, seed):
     """`QUEUE_DEPTH` commands of one kind wait without holding up the others; one more does."""
     rng = random.Random(seed)
@@ -219,7 +225,7 @@ def test_queues_take_in_while_a_unit_is_busy(held, seed):
         assert got[held] == [] and len(got[other.name]) == passes and not machine.ends
 
 
-@pytest.mark.parametrize("opcode", [0, 7, 8, 19, 128, 131, 255])
+@pytest.mark.parametrize("opcode", [0, 8, 9, 19, 128, 131, 255])
 def test_unknown_opcode(opcode, seed):
     rng = random.Random(seed)
     program = random_program(rng, 5, kinds=(LOAD, STORE, SIGNAL))
@@ -297,9 +303,12 @@ def test_broken_limits(way, seed):
     [
         (LOAD, {"planes": 0}), (STORE, {"planes": 0}), (LOAD, {"ring": 3, "ring_start": 3}),
         (LOAD, {"ring": 1, "ring_start": 255}),
+        *((VECTOR, {name: 0}) for name in ("planes", "rows", "columns", "R", "S")),
+        (VECTOR, {"op": 2, "R": 1, "S": 1}), (VECTOR, {"op": 2, "R": 2, "S": 2}),
+        (VECTOR, {"op": 2, "R": 3, "S": 1}),
     ],
 )  # fmt: skip
-def test_broken_transfers(format_, change, seed):
+def test_commands_without_an_end(format_, change, seed):
     """No planes would be 65536 of them and more; a ring entered beyond its end would never start again."""
     rng = random.Random(seed)
     ahead = random_program(rng, 2, kinds=(LOAD, STORE))
@@ -307,3 +316,33 @@ def test_broken_transfers(format_, change, seed):
     machine = Machine(packed(program), seed).run(quiet=200)
     assert set(machine.ends) == {(ErrorCode.BAD_FIELD, 2)}
     assert machine.handed_out() == {name: split(ahead)[name] for name in PORTS}
+
+
+def test_vector_commands_are_not_queued(seed):
+    """One goes to the unit; while it is there, the next one and all behind it wait."""
+    rng = random.Random(seed)
+    program = [(kind, random_fields(rng, kind)) for kind in (VECTOR, LOAD, VECTOR, STORE)]
+    machine = Machine(packed(program), seed, accept={"VECTOR": lambda: len(machine.got["VECTOR"]) < 1})
+    machine.run(done=lambda: machine.bench.cycle == 900)
+    assert {name: len(port) for name, port in machine.got.items()} == {
+        "LOAD": 1, "RUN": 0, "STORE": 0, "VECTOR": 1,
+    }  # fmt: skip
+
+
+def test_without_a_vector_unit_its_opcode_is_unknown(seed):
+    program = [(SIGNAL, {"semaphore": 1}), (VECTOR, random_fields(random.Random(seed), VECTOR))]
+    config = TINY.derive({"vector": {"lanes": 0}})
+    dut = CommandUnit(config)
+    assert "vector" not in dut.signature.members
+    machine = Machine(packed(program), seed, config).run(quiet=100)
+    assert set(machine.ends) == {(ErrorCode.BAD_OPCODE, 1)}
+
+
+def test_a_barrier_clears_the_tokens(seed):
+    """Once per barrier, behind whatever the commands before it give, ahead of the next command."""
+    gift = SIGNAL, {"semaphore": 1}
+    program = [gift, (BARRIER, {}), gift, (BARRIER, {}), (END, {})]
+    machine = Machine(packed(program), seed, stalls=(0.0,)).run()
+    decoded = dict((index, cycle) for cycle, index in machine.decoded)
+    assert machine.cleared == [decoded[1] + 2, decoded[3] + 2]
+    assert decoded[2] > decoded[1] + 4

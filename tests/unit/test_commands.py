@@ -26,7 +26,7 @@ def random_values(rng, format_):
 
 def test_formats():
     assert {name: f.opcode for name, f in FORMATS.items()} == {
-        "LOAD": 1, "STORE": 2, "RUN": 3, "SIGNAL": 4, "BARRIER": 5, "END": 6,
+        "LOAD": 1, "STORE": 2, "RUN": 3, "SIGNAL": 4, "BARRIER": 5, "END": 6, "VECTOR": 7,
     }  # fmt: skip
     for name, format_ in FORMATS.items():
         assert format_.name == name

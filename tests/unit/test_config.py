@@ -149,7 +149,8 @@ def test_content_hash_is_of_the_hardware_not_the_name():
         (
             {"scratchpad": {}},
             "scratchpad: no such key; did you mean 'scratchpads'? (known here: name, array, data_width, "
-            "psum_width, arithmetic, scratchpads, global_buffer, networks, post_processing, zero_gating)",
+            "psum_width, arithmetic, scratchpads, global_buffer, networks, post_processing, vector, "
+            "zero_gating)",
         ),
         (
             {"global_buffer": {"depth": 500}},
@@ -204,6 +205,11 @@ def test_content_hash_is_of_the_hardware_not_the_name():
             {"post_processing": {"lanes": 15}},
             "post_processing.lanes = 15: must be at most array.columns = 14 "
             "(lane l serves the columns j with j mod lanes = l)",
+        ),
+        (
+            {"vector": {"lanes": 3}},
+            "vector.lanes = 3: must be 0, 1, 2, 4 or 8 "
+            "(0, or a power of two up to 64/data_width = 8: lanes share the values of a word)",
         ),
     ],
 )

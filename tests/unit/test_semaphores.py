@@ -107,3 +107,29 @@ def test_every_semaphore_is_its_own():
 
         tokens, _ = run(Semaphores(1, SEMAPHORES), 8, drive)
         assert tokens[semaphore] == 1 and sum(tokens) == 1
+
+
+def test_clear():
+    """Tokens of all semaphores go, and with them a gift that arrives and a token taken in that cycle."""
+    dut = Semaphores(1, 1)
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+
+    async def bench(ctx):
+        for semaphore in (1, 9, 15):
+            for name, value in (("give", 1), ("id", semaphore), ("count", 3)):
+                ctx.set(getattr(dut.source[0], name), value)
+            await ctx.tick()
+        ctx.set(dut.source[0].give, 0)
+        ctx.set(dut.sink[0].want, 1)
+        ctx.set(dut.sink[0].id, 9)
+        ctx.set(dut.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.clear, 0)
+        for semaphore in range(1, SEMAPHORES + 1):
+            ctx.set(dut.sink[0].id, semaphore)
+            assert not ctx.get(dut.sink[0].granted), semaphore
+            await ctx.tick()
+
+    simulator.add_testbench(bench)
+    simulator.run()

@@ -71,6 +71,14 @@ class PostProcessing(_Part):
     )
 
 
+class Vector(_Part):
+    """Pooling, addition of feature maps, copies."""
+
+    lanes: int = Field(
+        default=1, ge=0, le=8, description="sums requantised per cycle, a power of two; 0: no vector unit"
+    )
+
+
 class AcceleratorConfig(_Part):
     """One accelerator. Immutable, hashable, and valid: an instance that exists satisfies every rule.
 
@@ -95,6 +103,7 @@ class AcceleratorConfig(_Part):
     global_buffer: GlobalBuffer
     networks: Networks
     post_processing: PostProcessing = PostProcessing()
+    vector: Vector = Vector()
     zero_gating: bool = Field(
         default=True, description="a zero ifmap operand stills filter read and multiplier"
     )

@@ -17,6 +17,7 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
             global_buffer=dict(banks=8, depth=256),
             networks=dict(psum_bits=128),
             post_processing=dict(lanes=2, channels=64),
+            vector=dict(lanes=2),
         ),
     ),
     "eyeriss-v1": (
@@ -40,6 +41,7 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
             global_buffer=dict(banks=27, depth=512),
             networks=dict(psum_bits=14 * 32, x_lanes=2),
             post_processing=dict(lanes=7, channels=512),
+            vector=dict(lanes=4),
         ),
     ),
 }

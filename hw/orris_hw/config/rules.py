@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def broken_rules(config: AcceleratorConfig) -> list[str]:
     """One sentence for each rule `config` breaks; empty when it is sound."""
-    rules = (_arithmetic, _scratchpads, _global_buffer, _networks, _lanes)
+    rules = (_arithmetic, _scratchpads, _global_buffer, _networks, _lanes, _vector)
     return [problem for rule in rules for problem in rule(config)]
 
 
@@ -88,4 +88,13 @@ def _lanes(c: AcceleratorConfig) -> Iterator[str]:
         yield (
             f"post_processing.lanes = {c.post_processing.lanes}: must be at most array.columns = "
             f"{c.array.columns} (lane l serves the columns j with j mod lanes = l)"
+        )
+
+
+def _vector(c: AcceleratorConfig) -> Iterator[str]:
+    allowed = [0, *(1 << n for n in range(c.block.bit_length()))]
+    if c.vector.lanes not in allowed:
+        yield (
+            f"vector.lanes = {c.vector.lanes}: must be {', '.join(map(str, allowed[:-1]))} or {allowed[-1]} "
+            f"(0, or a power of two up to 64/data_width = {c.block}: lanes share the values of a word)"
         )

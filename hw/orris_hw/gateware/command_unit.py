@@ -17,6 +17,8 @@ from ..commands import (
     RUN,
     SIGNAL,
     STORE,
+    VECTOR,
+    VECTOR_OPS,
     Format,
 )
 from ..config import AcceleratorConfig
@@ -37,8 +39,8 @@ class CommandUnit(wiring.Component):
     """Fetches a program ahead, and gives each command to the queue of its unit.
 
     A command is checked before it is queued: its opcode, for RUN every limit of this configuration that
-    the command's own fields can break, for LOAD and STORE that their planes come to an end. Throughput
-    one command in 12 cycles.
+    the command's own fields can break, for the others that they come to an end. Throughput one command in
+    12 cycles.
 
     Parameters
     ----------
@@ -52,7 +54,11 @@ class CommandUnit(wiring.Component):
     words : In(stream of 64 bits)
         What was fetched. Always ready, as only what there is room for is asked for.
     load, run, store : Out(stream of indexed(LOAD, RUN, STORE))
+    vector : Out(stream of indexed(VECTOR))
+        Only where the configuration has a vector unit.
     signal : Out(TokenSource())
+    clear_tokens : Out(1)
+        A barrier has passed: all semaphores go back to 0, before the next command is handed out.
     units_idle : In(1)
         Everything handed out is done.
     idle : Out(1)
@@ -76,7 +82,13 @@ class CommandUnit(wiring.Component):
                 "load": Out(stream.Signature(indexed(command_layout(LOAD)))),
                 "run": Out(stream.Signature(indexed(command_layout(RUN)))),
                 "store": Out(stream.Signature(indexed(command_layout(STORE)))),
+                **(
+                    {"vector": Out(stream.Signature(indexed(command_layout(VECTOR))))}
+                    if config.vector.lanes
+                    else {}
+                ),
                 "signal": Out(TokenSource()),
+                "clear_tokens": Out(1),
                 "units_idle": In(1),
                 "finished": Out(1),
                 "error": Out(1),
@@ -130,21 +142,29 @@ class CommandUnit(wiring.Component):
         opcode = command[:8]
         left, index = Signal(32), Signal(INDEX_BITS)
 
-        queues: list[tuple[Format, Any, Any]] = []
-        for format_, port in ((LOAD, self.load), (RUN, self.run), (STORE, self.store)):
-            shape = indexed(command_layout(format_))
-            queue = StreamFifo(shape, QUEUE_DEPTH)
+        units: list[tuple[Format, Any, Any]] = []  # command, the stream it goes to, whether it breaks a limit
+        queued = []
+        for format_, port, bad_field in (
+            (LOAD, self.load, _bad_load), (RUN, self.run, _bad_run), (STORE, self.store, _bad_store),
+        ):  # fmt: skip
+            queue = StreamFifo(indexed(command_layout(format_)), QUEUE_DEPTH)
             m.submodules[f"{format_.name.lower()}_queue"] = queue
-            view = data.View(command_layout(format_), command[: command_layout(format_).size])
-            m.d.comb += [queue.i.payload.index.eq(index), queue.i.payload.command.eq(view)]
             wiring.connect(m, queue.o, wiring.flipped(port))
-            queues.append((format_, queue, view))
-        empty = ~Cat(queue.o.valid for _, queue, _ in queues).any()
-        load, run, store = (view for _, _, view in queues)
-        bad_fields = [_bad_load(m, load), _bad_run(m, self.config, run), _bad_store(m, store)]
-        tokens = data.View(command_layout(SIGNAL), command[: command_layout(SIGNAL).size])
+            queued.append(queue.o.valid)
+            units.append((format_, queue.i, bad_field(m, self.config, _fields(format_, command))))
+        if self.config.vector.lanes:
+            units.append((VECTOR, self.vector, _bad_vector(m, self.config, _fields(VECTOR, command))))
+        for format_, to, _ in units:
+            m.d.comb += [to.payload.index.eq(index), to.payload.command.eq(_fields(format_, command))]
+        empty = ~Cat(queued).any()
+        tokens = _fields(SIGNAL, command)
         m.d.comb += [self.signal.id.eq(tokens.semaphore), self.signal.count.eq(tokens.count)]
         m.d.comb += self.index.eq(index)
+
+        # Tokens that the last commands give are still on their way when all is done.
+        passed, on_their_way = Signal(), Signal(2)
+        m.d.sync += on_their_way.eq(Cat(passed, on_their_way))
+        m.d.comb += self.clear_tokens.eq(on_their_way[-1])
 
         def fail(code: ErrorCode) -> None:
             m.d.sync += [self.error.eq(1), self.error_code.eq(code)]
@@ -170,22 +190,20 @@ class CommandUnit(wiring.Component):
             with m.State("HAND_OUT"):
                 done = Signal()
                 with m.Switch(opcode):
-                    for format_, queue, _ in queues:
+                    for format_, to, bad_field in units:
                         with m.Case(format_.opcode):
-                            m.d.comb += [queue.i.valid.eq(1), done.eq(queue.i.ready)]
+                            m.d.comb += [to.valid.eq(~bad_field), done.eq(to.valid & to.ready)]
+                            with m.If(bad_field):
+                                fail(ErrorCode.BAD_FIELD)
                     with m.Case(SIGNAL.opcode):
                         m.d.comb += [self.signal.give.eq(1), done.eq(1)]
                     with m.Case(BARRIER.opcode):
-                        m.d.comb += done.eq(empty & self.units_idle)
+                        m.d.comb += [done.eq(empty & self.units_idle), passed.eq(done)]
                     with m.Case(END.opcode):
                         m.d.comb += self.decoded.eq(1)
                         m.next = "FINISH"
                     with m.Default():
                         fail(ErrorCode.BAD_OPCODE)
-                for (format_, queue, _), bad_field in zip(queues, bad_fields, strict=True):
-                    with m.If((opcode == format_.opcode) & bad_field):
-                        m.d.comb += [queue.i.valid.eq(0), done.eq(0)]
-                        fail(ErrorCode.BAD_FIELD)
                 with m.If(done):
                     m.d.comb += self.decoded.eq(1)
                     m.d.sync += [left.eq(left - 1), index.eq(index + 1)]
@@ -196,17 +214,32 @@ class CommandUnit(wiring.Component):
                 pass
 
 
-def _bad_load(m: Module, load: Any) -> Signal:
+def _fields(format_: Format, command: Signal) -> data.View:
+    """The command, read as one of that kind."""
+    layout = command_layout(format_)
+    return data.View(layout, command[: layout.size])
+
+
+def _bad_load(m: Module, config: AcceleratorConfig, load: Any) -> Signal:
     """Whether a LOAD never ends, or begins outside its ring; registered."""
     bad = Signal(name="bad_load")
     m.d.sync += bad.eq((load.planes == 0) | ((load.ring != 0) & (load.ring_start >= load.ring)))
     return bad
 
 
-def _bad_store(m: Module, store: Any) -> Signal:
+def _bad_store(m: Module, config: AcceleratorConfig, store: Any) -> Signal:
     """Whether a STORE never ends; registered."""
     bad = Signal(name="bad_store")
     m.d.sync += bad.eq(store.planes == 0)
+    return bad
+
+
+def _bad_vector(m: Module, config: AcceleratorConfig, vector: Any) -> Signal:
+    """Whether a VECTOR has an empty loop, or an ADD other taps than two; registered."""
+    bad = Signal(name="bad_vector")
+    counts = [vector[name] == 0 for name in ("planes", "rows", "columns", "R", "S")]
+    taps = (vector.op == VECTOR_OPS.index("add")) & ((vector.R != 2) | (vector.S != 1))
+    m.d.sync += bad.eq(Cat(counts).any() | taps)
     return bad
 
 

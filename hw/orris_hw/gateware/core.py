@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,16 +11,18 @@ from ..register_map import ErrorCode
 from .axi import Axi4Signature
 from .command_unit import CommandUnit
 from .compute_unit import ComputeUnit
+from .glb_share import ReadShare, WriteShare
 from .global_buffer import GlobalBuffer
 from .performance_counters import increments
 from .read_dma import Destination, ReadDma
 from .semaphores import Semaphores
 from .transfer_units import INDEX_BITS, LoadUnit, StoreUnit
+from .vector_unit import VectorUnit
 from .write_dma import WriteDma
 
 
 class Core(wiring.Component):
-    """Runs one program: commands, load, compute and store units, DMA and global buffer.
+    """Runs one program: commands, load, compute, store and vector units, DMA and global buffer.
 
     Everything here is reset before each program. An error of any unit is reported once, the first one;
     with `halt` the memory port comes to rest (`quiet`), so that the core can be reset at any time.
@@ -73,7 +75,12 @@ class Core(wiring.Component):
         m.submodules.read_dma = read_dma = ReadDma()
         m.submodules.write_dma = write_dma = WriteDma()
         m.submodules.global_buffer = buffer = GlobalBuffer(config)
-        m.submodules.semaphores = semaphores = Semaphores(sources=6, sinks=5)
+        vector = VectorUnit(config) if config.vector.lanes else None
+        units = [load, store, compute, *([vector] if vector else [])]
+        takers = [store.wait, *compute.wait, load.wait, *([vector.wait] if vector else [])]
+        givers = [commands.signal, load.signal, store.signal, *compute.signal]
+        givers += [vector.signal] if vector else []
+        m.submodules.semaphores = semaphores = Semaphores(len(givers), len(takers))
 
         # -- commands and tokens ---------------------------------------------------------------------
         wiring.connect(m, commands.load, load.commands)
@@ -83,12 +90,12 @@ class Core(wiring.Component):
             commands.start.eq(self.start),
             commands.address.eq(self.program_address),
             commands.count.eq(self.program_commands),
-            commands.units_idle.eq(load.idle & store.idle & compute.idle),
+            commands.units_idle.eq(Cat(unit.idle for unit in units).all()),
         ]
-        sources = [commands.signal, load.signal, store.signal, *compute.signal]
-        for source, port in zip(sources, semaphores.source, strict=True):
+        m.d.comb += semaphores.clear.eq(commands.clear_tokens)
+        for source, port in zip(givers, semaphores.source, strict=True):
             wiring.connect(m, source, port)
-        for sink, port in zip([store.wait, *compute.wait, load.wait], semaphores.sink, strict=True):
+        for sink, port in zip(takers, semaphores.sink, strict=True):
             wiring.connect(m, sink, port)
 
         # -- memory port -----------------------------------------------------------------------------
@@ -100,19 +107,30 @@ class Core(wiring.Component):
         # -- global buffer ---------------------------------------------------------------------------
         wiring.connect(m, compute.ifmap_read, buffer.ifmap_read)
         wiring.connect(m, compute.filter_read, buffer.filter_read)
-        wiring.connect(m, compute.ofmap_write, buffer.post_write)
         for column in range(config.array.columns):
             wiring.connect(m, compute.psum_read[column], buffer.psum_read[column])
             wiring.connect(m, compute.psum_write[column], buffer.psum_write[column])
             m.d.comb += compute.psum_data[column].eq(buffer.psum_data[column])
+        store_read, post_write = buffer.store_read, buffer.post_write
+        if vector:
+            m.submodules.vector = vector
+            m.submodules.store_read = sharing = ReadShare()
+            m.submodules.post_write = merging = WriteShare()
+            wiring.connect(m, commands.vector, vector.commands)
+            wiring.connect(m, vector.read, sharing.second)
+            wiring.connect(m, vector.write, merging.second)
+            wiring.connect(m, sharing.port, buffer.store_read)
+            wiring.connect(m, merging.port, buffer.post_write)
+            store_read, post_write = sharing.first, merging.first
+        wiring.connect(m, compute.ofmap_write, post_write)
         reads, answers = write_dma.read, write_dma.data
         m.d.comb += [
-            buffer.store_read.req.valid.eq(reads.valid),
-            buffer.store_read.req.payload.eq(reads.payload.addr),
-            reads.ready.eq(buffer.store_read.req.ready),
-            answers.valid.eq(buffer.store_read.resp.valid),
-            answers.payload.eq(buffer.store_read.resp.payload),
-            buffer.store_read.resp.ready.eq(answers.ready),
+            store_read.req.valid.eq(reads.valid),
+            store_read.req.payload.eq(reads.payload.addr),
+            reads.ready.eq(store_read.req.ready),
+            answers.valid.eq(store_read.resp.valid),
+            answers.payload.eq(store_read.resp.payload),
+            store_read.resp.ready.eq(answers.ready),
         ]
         self._route_words(m, read_dma, commands, buffer, compute)
 
@@ -137,19 +155,28 @@ class Core(wiring.Component):
                 ErrorCode.GLB_RANGE,
                 load.index,
             ),
-            (beyond(buffer.store_read.req, reads.payload.addr), ErrorCode.GLB_RANGE, store.index),
+            (beyond(reads, reads.payload.addr), ErrorCode.GLB_RANGE, store.index),
             *(
                 (beyond(port.req, port.req.payload), ErrorCode.GLB_RANGE, index)
                 for port, index in zip((buffer.ifmap_read, buffer.filter_read), compute.index, strict=False)
             ),
             (
-                beyond(buffer.post_write, buffer.post_write.payload.addr),
+                beyond(compute.ofmap_write, compute.ofmap_write.payload.addr),
                 ErrorCode.GLB_RANGE,
                 compute.index[2],
             ),
             (semaphores.overflow, ErrorCode.SEMAPHORE, commands.index),
-            (self._stuck(m, read_dma, write_dma, compute, commands), ErrorCode.TIMEOUT, commands.index),
+            (
+                self._stuck(m, read_dma, write_dma, compute, vector, commands),
+                ErrorCode.TIMEOUT,
+                commands.index,
+            ),
         ]
+        if vector:
+            faults += [
+                (beyond(vector.read.req, vector.read.req.payload), ErrorCode.GLB_RANGE, vector.index),
+                (beyond(vector.write, vector.write.payload.addr), ErrorCode.GLB_RANGE, vector.index),
+            ]
         report = data.StructLayout({"there": 1, "code": ErrorCode, "index": INDEX_BITS})
         seen = [Signal(report, name=f"fault_{number}") for number in range(len(faults))]
         for (there, code, index), fault in zip(faults, seen, strict=True):
@@ -166,7 +193,7 @@ class Core(wiring.Component):
             write_dma.halt.eq(self.halt),
             self.quiet.eq(read_dma.idle & write_dma.idle),
         ]
-        self._count(m, read_dma, write_dma, buffer, load, store, compute, commands)
+        self._count(m, read_dma, write_dma, buffer, load, store, compute, vector, commands)
         return m
 
     def _connect_axi(self, m: Module, read_dma: Any, write_dma: Any) -> None:
@@ -227,7 +254,9 @@ class Core(wiring.Component):
             commands.words.payload.eq(word.payload.data),
         ]
 
-    def _stuck(self, m: Module, read_dma: Any, write_dma: Any, compute: Any, commands: Any) -> Signal:
+    def _stuck(
+        self, m: Module, read_dma: Any, write_dma: Any, compute: Any, vector: Any, commands: Any
+    ) -> Signal:
         """Nothing has moved for `timeout` cycles."""
         events = compute.events
         progress, still, stuck = Signal(), Signal(32), Signal()
@@ -243,6 +272,7 @@ class Core(wiring.Component):
                 | compute.pe_events.mac_done.any()
                 | compute.pe_events.mac_gated.any()
                 | events.ofmap_values.any()
+                | ((vector.read.req.valid & vector.read.req.ready) if vector else 0)
             ),
             still.eq(Mux(progress, 0, still + 1)),
             stuck.eq(still >= self.timeout),
@@ -251,7 +281,7 @@ class Core(wiring.Component):
 
     def _count(
         self, m: Module, read_dma: Any, write_dma: Any, buffer: Any, load: Any, store: Any, compute: Any,
-        commands: Any,
+        vector: Any, commands: Any,
     ) -> None:  # fmt: skip
         def moves(port: Any) -> Any:
             return port.valid & port.ready
@@ -267,7 +297,7 @@ class Core(wiring.Component):
             "glb_filter_read": moves(buffer.filter_read.req),
             "glb_psum_read": events.psum_reads,
             "glb_psum_write": events.psum_writes,
-            "glb_ofmap_read": moves(buffer.store_read.req),
+            "glb_ofmap_read": moves(write_dma.read),
             "glb_ofmap_write": events.ofmap_values,
             "glb_load_write": moves(buffer.load_write),
             "dram_read_words": self.m_axi.rvalid & self.m_axi.rready,
@@ -277,6 +307,12 @@ class Core(wiring.Component):
             "store_busy": ~store.idle,
             "commands": commands.decoded,
         }
+        if vector:
+            rates |= {
+                "glb_vector_read": moves(vector.read.req),
+                "glb_vector_write": moves(vector.write),
+                "vector_busy": ~vector.idle,
+            }
         for name, rate in rates.items():
             m.d.sync += self.increments[name].eq(rate)
 

@@ -42,6 +42,8 @@ class Semaphores(wiring.Component):
     -------
     source : In(TokenSource()), one per giver
     sink : In(TokenSink()), one per taker
+    clear : In(1)
+        All counters go to 0, whatever is given or taken in that cycle.
     overflow : Out(1)
         A counter was given more than 255 tokens (the counters are then no longer right).
     """
@@ -52,6 +54,7 @@ class Semaphores(wiring.Component):
             {
                 "source": In(TokenSource()).array(sources),
                 "sink": In(TokenSink()).array(sinks),
+                "clear": In(1),
                 "overflow": Out(1),
             }
         )
@@ -87,7 +90,7 @@ class Semaphores(wiring.Component):
                 total = total + Mux(given.id == number, given.count, 0)
             after = Signal(width + 4, name=f"after_{number}")
             m.d.comb += after.eq(total - (taken == number))
-            m.d.sync += counter.eq(after)
+            m.d.sync += counter.eq(Mux(self.clear, 0, after))
             overflows.append(after[width:].any())
         m.d.sync += self.overflow.eq(self.overflow | Cat(overflows).any())
         return m

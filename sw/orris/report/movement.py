@@ -23,6 +23,7 @@ _MOVEMENTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("global buffer", "filter words to the array", ("glb_filter_read",)),
     ("global buffer", "psums", ("glb_psum_read", "glb_psum_write")),
     ("global buffer", "ofmap values written", ("glb_ofmap_write",)),
+    ("global buffer", "words of the vector unit", ("glb_vector_read", "glb_vector_write")),
     ("global buffer", "words from DRAM", ("glb_load_write",)),
     ("global buffer", "words to DRAM", ("glb_ofmap_read",)),
     ("DRAM", "words read", ("dram_read_words",)),

@@ -1,0 +1,113 @@
+"""Two clients on one port of the global buffer."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .buffers import StreamFifo
+from .global_buffer import GLB_WRITE, GlbRead
+
+_UNDER_WAY = 32
+"""Reads under way: more than the global buffer takes in."""
+
+
+class _Choice(wiring.Component):
+    """Which of two valid streams goes next; the choice stays until it is taken.
+
+    Members
+    -------
+    valid : In(2)
+        The streams' valid; the first has priority.
+    ready : In(1)
+        What is chosen is taken, if valid.
+    second : Out(1)
+        The second is chosen.
+    """
+
+    valid: In(2)
+    ready: In(1)
+    second: Out(1)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        holding, held = Signal(), Signal()
+        m.d.comb += self.second.eq(Mux(holding, held, ~self.valid[0]))
+        m.d.sync += [holding.eq(self.valid.any() & ~self.ready), held.eq(self.second)]
+        return m
+
+
+class ReadShare(wiring.Component):
+    """Two read clients on one read port, `first` before `second`; answers come in the order of requests.
+
+    A client that does not take its answers holds up the other one, so neither may wait for what the other
+    has yet to do before it takes them. Latency 0, throughput 1 word per cycle in all.
+
+    Members
+    -------
+    first, second : In(GlbRead())
+    port : Out(GlbRead())
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"first": In(GlbRead()), "second": In(GlbRead()), "port": Out(GlbRead())})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.choice = choice = _Choice()
+        m.submodules.owners = owners = StreamFifo(1, _UNDER_WAY)
+        req, resp = self.port.req, self.port.resp
+        taken = req.ready & owners.i.ready
+        m.d.comb += [
+            choice.valid[0].eq(self.first.req.valid),
+            choice.valid[1].eq(self.second.req.valid),
+            choice.ready.eq(taken),
+            req.valid.eq(choice.valid.any() & owners.i.ready),
+            req.payload.eq(Mux(choice.second, self.second.req.payload, self.first.req.payload)),
+            self.first.req.ready.eq(taken & ~choice.second),
+            self.second.req.ready.eq(taken & choice.second),
+            owners.i.valid.eq(req.valid & req.ready),
+            owners.i.payload.eq(choice.second),
+            # An owner is known long before its answer comes.
+            self.first.resp.valid.eq(resp.valid & ~owners.o.payload),
+            self.second.resp.valid.eq(resp.valid & owners.o.payload),
+            self.first.resp.payload.eq(resp.payload),
+            self.second.resp.payload.eq(resp.payload),
+            resp.ready.eq(Mux(owners.o.payload, self.second.resp.ready, self.first.resp.ready)),
+            owners.o.ready.eq(resp.valid & resp.ready),
+        ]
+        return m
+
+
+class WriteShare(wiring.Component):
+    """Two write clients on one write port, `first` before `second`.
+
+    What a client sees accepted, the port has accepted. Latency 0, throughput 1 word per cycle in all.
+
+    Members
+    -------
+    first, second : In(stream of GLB_WRITE)
+    port : Out(stream of GLB_WRITE)
+    """
+
+    def __init__(self) -> None:
+        super().__init__({
+            "first": In(stream.Signature(GLB_WRITE)),
+            "second": In(stream.Signature(GLB_WRITE)),
+            "port": Out(stream.Signature(GLB_WRITE)),
+        })  # fmt: skip
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.choice = choice = _Choice()
+        m.d.comb += [
+            choice.valid[0].eq(self.first.valid),
+            choice.valid[1].eq(self.second.valid),
+            choice.ready.eq(self.port.ready),
+            self.port.valid.eq(choice.valid.any()),
+            self.port.payload.eq(Mux(choice.second, self.second.payload, self.first.payload)),
+            self.first.ready.eq(self.port.ready & ~choice.second),
+            self.second.ready.eq(self.port.ready & choice.second),
+        ]
+        return m
