@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from orris.compiler import CompiledLayer, compile_layer
+from orris.cost import MemoryTiming, layer_timing
 from orris.driver import Device, DeviceError
 from orris.golden import LayerData, conv2d, conv2d_fixed_point, random_layer_data
 from orris.golden.tensors import IntArray
 from orris.layers import ConvLayer
-from orris.mapper import Mapping, cycles, map_layer
+from orris.mapper import Mapping, map_layer
 from orris.report import LayerReport
 from orris_hw.config import AcceleratorConfig
 
@@ -31,6 +32,11 @@ class MemoryModel:
     latency: int = 100
     bandwidth: float = 8.0
     stalls: float = 0.0
+
+    @property
+    def timing(self) -> MemoryTiming:
+        """What the cost model needs of it: pauses are not foreseen."""
+        return MemoryTiming(self.latency, self.bandwidth / 8)
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,8 @@ def run_layer(
     mapping = mapping or map_layer(layer, config)
     compiled = compile_layer(layer, mapping, config, data.weights, data.requant, data.product_shift)
     golden = golden_ofmap(mapping, data)
-    predicted = {"cycles": cycles(mapping)} | compiled.expected_counts
+    timing = layer_timing(mapping, memory.timing)
+    predicted = {"cycles": timing.cycles} | timing.stalls | compiled.expected_counts
     with Simulator(
         config,
         memory_bytes=compiled.memory_size,

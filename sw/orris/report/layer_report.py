@@ -9,6 +9,8 @@ from ..layers import ConvLayer
 from ..mapper import Mapping
 
 STALLS = ("stall_ifmap", "stall_filter", "stall_psum")
+TIMES = ("cycles", *STALLS)
+"""What is predicted nearly, not exactly."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class LayerReport:
     ----------
     layer, config, mapping
     counters : the performance counters by name; empty if the program did not end well.
-    predicted : what was expected beforehand: `cycles`, and the counters that follow from the mapping.
+    predicted : what was expected beforehand: TIMES, and the counters that follow from the mapping.
     mismatches : ofmap values that differ from the golden model's.
     problem : why the program did not end well, or None.
     simulated_cycles, seconds : clock cycles in all, and the time they took; 0 seconds if nobody measured.
@@ -69,7 +71,7 @@ class LayerReport:
         return {
             name: (value, counted[name])
             for name, value in self.predicted.items()
-            if name != "cycles" and name in counted and counted[name] != value
+            if name not in TIMES and name in counted and counted[name] != value
         }
 
     def stalled(self, name: str) -> float:

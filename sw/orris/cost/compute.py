@@ -1,0 +1,188 @@
+"""When the passes of RUNs begin and end: feeders, PE array, psum ports and post-processing.
+
+The array is followed at the pace of its last PE (bottom row, last column). A pass begins when the one before
+has ended, its filters are loaded and its first ifmap column has come; it goes on at the pace of the slowest
+of multiply-accumulates, psum ports, ifmap network and, in the last pass, post-processing.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orris_hw.config import AcceleratorConfig
+
+from .array import Run, ceil_div, channel_blocks, filter_beats, ifmap_feed, pass_fields, position_cycles
+from .array import post_cycles as post_position
+from .events import Kernel, Process, Tokens
+
+_BUFFER_READ = 9  # a feeder's request to its word
+_SAME_ROWS = 14  # cycles in which the walk goes through the rows of a pass that needs no new tags
+_NEW_RUN = 7  # cycles between two RUNs in the ifmap feeder
+_SET_UP = 4  # of a RUN in the filter feeder, beside one for each filter set
+_PE = 7  # from a last tap to its psum
+_UP = 2  # from PE to PE
+_PORT = 8  # from the top PE to a finished sum
+_POST = 16  # from the last finished sum to the job's token
+_JOB_SET_UP = 4
+
+
+@dataclass
+class Pass:
+    """A pass that has been worked out: when it began and ended, and when it frees ifmap places."""
+
+    start: float
+    end: float
+    fed: float
+    freed: Callable[[int], float]
+    """When the PE frees the n-th of its values, counted from the last one (0, and down)."""
+
+
+class ComputeUnit:
+    """RUNs in order. `queue` gives them; semaphores are waited for and given as the blocks do."""
+
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        kernel: Kernel,
+        tokens: list[Tokens],
+        give: Callable[[int, float], None],
+    ):
+        self._config, self._kernel, self._tokens, self._give = config, kernel, tokens, give
+        array = config.array
+        self.runs: deque[Run] = deque()
+        self.room, self.items = Tokens(4), Tokens()
+        self._to_array: deque[Run] = deque()
+        self._array_items, self._loaded, self._begun = Tokens(), Tokens(), Tokens()
+        self._loaded_at: deque[float] = deque()
+        self._begun_at: deque[float] = deque()
+        self._sharing = ceil_div(array.columns, config.psum_ports)
+        self._pipe = 8 + array.rows + array.columns  # from a feeder to the last PE
+        self._up = _PE + _UP * (array.rows - 1)  # from the last PE to the top of its column
+        self._post_free = 0.0
+        self._described = 0.0  # when the PEs first hear of a pass
+        self.done = 0.0
+        self.stalls = {"stall_ifmap": 0.0, "stall_filter": 0.0, "stall_psum": 0.0}
+
+    # -- filters -------------------------------------------------------------------------------------------
+    def filters(self) -> Process:
+        """Sends each pass's filters once they are in the buffer and the PEs have a bank free."""
+        kernel, config, sent, passes = self._kernel, self._config, 0.0, 0
+        while True:
+            yield self.items
+            run = self.runs.popleft()
+            self._to_array.append(run)
+            kernel.give(self._array_items, kernel.now)
+            sent = max(sent, kernel.now) + _SET_UP + run["sets"]
+            seek = run["filter_start"]
+            for number in range(run["passes"]):
+                if run["wait_filter"]:
+                    yield self._tokens[run["wait_filter"]]
+                there = kernel.now + _BUFFER_READ + seek
+                seek = 0
+                rows = run["last_rows"] if number + 1 == run["passes"] else run["rows"]
+                y_bus, x_bus = filter_beats(config, run, rows)
+                fields, free = pass_fields(run), 0.0
+                if passes:
+                    yield self._begun
+                    free = self._begun_at.popleft()
+                else:
+                    self._described = sent + self._pipe
+                # The description and one beat for every row wait at the PEs until their bank is free.
+                sent = max(max(sent + fields, there) + y_bus, free + y_bus - rows)
+                self._give(run["signal_filter"], sent)
+                last = max(sent, sent - y_bus + x_bus) + self._pipe - 3
+                self._loaded_at.append(max(last, free + fields + 3 + x_bus))
+                kernel.give(self._loaded, kernel.now)
+                passes += 1
+            kernel.give(self.room, int(sent))
+
+    # -- array ---------------------------------------------------------------------------------------------
+    def array(self) -> Process:
+        """Works through the passes."""
+        kernel, before, number = self._kernel, Pass(0, 0, 0, lambda n: 0.0), 0
+        while True:
+            yield self._array_items
+            run = self._to_array.popleft()
+            fed = max(kernel.now + self._pipe, before.fed)
+            if run["wait_ifmap"]:
+                yield self._tokens[run["wait_ifmap"]]
+            fed = max(fed + _NEW_RUN, kernel.now + 3 + self._pipe)
+            if run["last"] and run["wait_ofmap"]:
+                yield self._tokens[run["wait_ofmap"]]
+            ofmap_free = kernel.now + _JOB_SET_UP
+            told = None
+            for k in range(run["passes"]):
+                rows = run["last_rows"] if k + 1 == run["passes"] else run["rows"]
+                blocks, begins = channel_blocks(run, k, rows)
+                tags = run.get("keep_tags") and k == 0 or told == (begins, rows)
+                told = begins, rows
+                yield self._loaded
+                before = self._pass(run, rows, blocks, bool(tags), before, fed, number)
+                if run["last"] and k + 1 == run["passes"]:
+                    before = self._finish(run, before, ofmap_free)
+                fed = before.fed
+                self._begun_at.append(before.start)
+                kernel.give(self._begun, kernel.now)
+                number += 1
+            self._give(run["signal_ifmap"], before.fed - self._pipe + 2)
+
+    def _pass(
+        self, run: Run, rows: int, blocks: int, same: bool, before: Pass, fed: float, number: int
+    ) -> Pass:
+        config, p, q, step = self._config, run["p"], run["q"], run["step"]
+        positions, taps, capacity = run["positions"], run["taps"], config.scratchpads.ifmap
+        pes = rows * run["e"] * run["sets"]
+        feed = ifmap_feed(config, run, blocks, rows)
+        # The first window: each column when the network brings it and the scratchpad has room; the pass may
+        # begin so early that no column is waited for.
+        arrives = fed + (_SAME_ROWS if same else feed.set_up + 2)
+        window = first = 0.0
+        for column in range(taps // q):
+            arrives = max(arrives + feed.column, before.freed((column + 1) * q - capacity))
+            if column == 0:
+                first = arrives
+            window = max(window, arrives - column * q * p)
+        loaded = self._loaded_at.popleft()
+        start = max(before.end, window, loaded)
+        waits = start - (before.end if number else self._described)
+        self.stalls["stall_filter" if loaded >= window else "stall_ifmap"] += max(0.0, waits) * pes
+        # Columns that wait for ifmap values hand over their psums as far apart as those come.
+        columns_of_step = max(1, step // q)
+        pace = feed.column * columns_of_step
+        skew = feed.skew if pace > p * taps else 1
+        sharing = min(self._sharing, run["e"] * run["sets"])
+        period = max(position_cycles(p, taps, sharing, skew), p * (1 + run.get("stacks", 0)))
+        values = taps + (positions - 1) * step
+
+        def freed(value: int) -> float:
+            """When the PE has freed `value` values of this pass."""
+            if value <= 0:
+                return 0.0
+            position = min((value - 1) // step, positions - 1)
+            return start + position * period + (value - position * step) * p
+
+        last = max(first + (feed.columns - 1) * feed.column, freed(values - capacity))
+        end = start + positions * period
+        self.stalls["stall_psum"] += positions * (period - p * taps) * pes
+        if pace > period:
+            waits = last + columns_of_step * q * p - end
+            self.stalls["stall_ifmap"] += max(0.0, waits) * pes
+            end = max(end, end + waits)
+            period = (end - start) / positions
+        return Pass(start, end, last, lambda value: freed(values + value))
+
+    def _finish(self, run: Run, done: Pass, ofmap_free: float) -> Pass:
+        """The last pass goes no faster than post-processing, but for what its FIFOs hold."""
+        positions, channels = run["positions"], run["p"] * (1 + run.get("stacks", 0))
+        cycles = post_position(self._config, run)
+        first = done.start + (done.end - done.start) / positions
+        begin = max(first + self._up + _PORT, self._post_free, ofmap_free)
+        held = (self._config.scratchpads.psum + 8) / channels  # positions
+        end = max(done.end, begin + (positions - held) * cycles - self._up)
+        pes = run["last_rows"] * run["e"] * run["sets"]
+        self.stalls["stall_psum"] += (end - done.end) * pes
+        rest = max(0, cycles - channels)  # of the last position
+        self._post_free = max(begin + positions * cycles, end + self._up + _PORT + rest)
+        self.done = self._post_free + _POST
+        self._give(run["signal_ofmap"], self.done)
+        return Pass(done.start, end, done.fed, done.freed)

@@ -1,0 +1,156 @@
+"""Cycles of a program: every command in its unit, every pass in the array.
+
+The accelerator's units are followed command by command, plane by plane and pass by pass, with their queues
+and semaphores. Every constant is the number of pipeline stages or states of a block; nothing is fitted.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from orris_hw.commands import COMMAND_WORDS, FORMATS, QUEUE_DEPTH, SEMAPHORES, Format
+from orris_hw.config import AcceleratorConfig
+
+from .compute import ComputeUnit
+from .events import Kernel, Process, Tokens
+from .memory import Dma, Memory, MemoryTiming
+
+_START = 5  # cycles from the start command to the program's, in which the core is reset
+_SETTLE = 67  # from the end of the program until the counters hold everything
+_FETCHED, _BUFFERED = 4, 16  # commands asked for at once, commands held
+_DECODE = 11  # cycles a command
+_FETCH_FIFO = 2
+_TOKEN = 2  # from giving a token to taking it
+_BEGIN = 3  # cycles from a command to its first plane
+_FLIGHTS = 16  # transfers under way
+
+Command = tuple[Format, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a program is expected to take.
+
+    cycles : from start to done. stalls : PE-cycles that PEs in use wait, by the counters' names.
+    """
+
+    cycles: int
+    stalls: dict[str, int]
+
+
+def program_timing(
+    config: AcceleratorConfig, commands: Sequence[Command], memory: MemoryTiming | None = None
+) -> Timing:
+    """Expected timing of a program (`END` is not needed) with the accelerator's memory as given."""
+    return _Program(config, commands, memory or MemoryTiming()).timing()
+
+
+class _Queue:
+    """Commands of a kind on their way to their unit."""
+
+    def __init__(self) -> None:
+        self.room, self.items = Tokens(QUEUE_DEPTH), Tokens()
+        self.commands: deque[dict[str, int]] = deque()
+
+
+class _Program:
+    def __init__(self, config: AcceleratorConfig, commands: Sequence[Command], timing: MemoryTiming):
+        self._commands, self._kernel = commands, Kernel()
+        memory = Memory(timing)
+        self._reads, self._writes = Dma(memory, False), Dma(memory, True)
+        self._tokens = [Tokens() for _ in range(SEMAPHORES + 1)]
+        self._compute = ComputeUnit(config, self._kernel, self._tokens, self._give)
+        self._queues = {"LOAD": _Queue(), "STORE": _Queue(), "RUN": _Queue()}
+        compute = self._queues["RUN"]
+        compute.room, compute.items, compute.commands = (
+            self._compute.room, self._compute.items, self._compute.runs,
+        )  # fmt: skip
+        self._fetched, self._room = Tokens(), Tokens(_BUFFERED)
+        self._end = 0
+
+    def timing(self) -> Timing:
+        kernel, compute = self._kernel, self._compute
+        kernel.now = 1
+        for process in (
+            self._fetch(),
+            self._decode(),
+            self._transfers("LOAD", self._reads),
+            self._transfers("STORE", self._writes),
+            compute.filters(),
+            compute.array(),
+        ):
+            kernel.start(process)
+        kernel.run()
+        cycles = _START + max(self._end, int(compute.done)) + _SETTLE
+        return Timing(cycles, {name: round(value) for name, value in compute.stalls.items()})
+
+    def _give(self, number: int, at: float) -> None:
+        if number:
+            self._kernel.give(self._tokens[number], int(at) + _TOKEN)
+
+    def _done(self, at: int) -> None:
+        self._end = max(self._end, at)
+
+    # -- commands ------------------------------------------------------------------------------------------
+    def _fetch(self) -> Process:
+        kernel, left = self._kernel, len(self._commands)
+        while left:
+            group = min(_FETCHED, left)
+            for _ in range(_FETCHED):
+                yield self._room
+            yield from self._free(self._reads)
+            end = self._reads.transfer(kernel.now, group * COMMAND_WORDS, 1) + _FETCH_FIFO
+            for behind in reversed(range(group)):
+                kernel.give(self._fetched, end - behind * COMMAND_WORDS)
+            for _ in range(_FETCHED - group):
+                kernel.give(self._room, kernel.now)
+            left -= group
+
+    def _decode(self) -> Process:
+        kernel = self._kernel
+        for index, (format_, fields) in enumerate(self._commands):
+            yield self._fetched
+            yield kernel.now + _DECODE - (0 if index else COMMAND_WORDS)
+            kernel.give(self._room, kernel.now)
+            if format_.name == "SIGNAL":
+                for _ in range(fields["count"]):
+                    self._give(fields["semaphore"], kernel.now)
+            elif format_.name in self._queues:
+                queue = self._queues[format_.name]
+                yield queue.room
+                queue.commands.append(_ZEROS[format_.name] | fields)
+                kernel.give(queue.items, kernel.now + 1)
+            self._done(kernel.now + 2)
+
+    # -- transfers -----------------------------------------------------------------------------------------
+    def _free(self, dma: Dma) -> Iterator[int]:
+        """Until the engine takes a transfer."""
+        while dma.free > self._kernel.now:
+            yield dma.free
+
+    def _transfers(self, kind: str, dma: Dma) -> Process:
+        """The load or the store unit: a token, then one transfer per plane, then a token."""
+        kernel, queue = self._kernel, self._queues[kind]
+        flights: deque[int] = deque()
+        while True:
+            yield queue.items
+            command = queue.commands.popleft()
+            kernel.give(queue.room, kernel.now)
+            yield kernel.now + _BEGIN + command.get("ring_start", 0)
+            each, planes = command.get("each", 0), command["planes"]
+            for plane in range(planes):
+                if command["wait"] and (plane == 0 or each):
+                    yield self._tokens[command["wait"]]
+                yield kernel.now + 2
+                while len(flights) >= _FLIGHTS:
+                    yield flights.popleft()
+                yield from self._free(dma)
+                done = dma.transfer(kernel.now, command["row_words"], command["rows"])
+                flights.append(done)
+                if each or plane + 1 == planes:
+                    self._give(command["signal"], done)
+                self._done(done + 1)
+                yield kernel.now + 1
+
+
+_ZEROS = {name: {field.name: 0 for field in format_.fields} for name, format_ in FORMATS.items()}
