@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 from orris_hw.config import AcceleratorConfig
@@ -284,19 +285,28 @@ class Mapping:
     @cached_property
     def area_sequences(self) -> list[list[Area]]:
         """Per store tile, the areas its RUNs go through on one window, repetitions left out."""
-        result = []
+        result, by_group = [], self._group_areas
         for tile in self.store_tiles:
             areas: list[Area] = []
             for run in tile:
-                for part in self.parts:
-                    if (found := self.area(run, part)) not in areas[-1:]:
-                        areas.append(found)
+                found = by_group[run.group]
+                areas += found if found[0] not in areas[-1:] else found[1:]
             result.append(areas)
         return result
 
     @cached_property
+    def _group_areas(self) -> dict[int, list[Area]]:
+        """The areas that a RUN's parts go through, repetitions left out: the same for all RUNs of a group."""
+        result: dict[int, list[Area]] = {}
+        for run in self.filter_runs:
+            if run.group not in result:
+                areas = (self.area(run, part) for part in self.parts)
+                result[run.group] = [area for area, _ in groupby(areas)]
+        return result
+
+    @cached_property
     def areas(self) -> set[Area]:
-        return {found for areas in self.area_sequences for found in areas}
+        return {found for areas in self._group_areas.values() for found in areas}
 
     @cached_property
     def slots_per_tile(self) -> list[int]:
