@@ -1,7 +1,7 @@
-"""Layers drawn from the whole legal space, with data that stress their arithmetic: from one seed, always the same."""
+"""Layers drawn from the whole legal space, with data that stress their arithmetic."""
 
 import random
-from math import ceil, sqrt
+from math import sqrt
 
 import numpy as np
 
@@ -34,18 +34,25 @@ def _taps(rng: random.Random, kind: str) -> tuple[int, int, int]:
     return rng.choice(small), rng.choice(small), 1
 
 
+def _padding(rng: random.Random, reach_y: int, reach_x: int) -> list[int]:
+    """Top, left, bottom, right: none, equal, as much as a filter can see, or each side its own."""
+    limits = [reach_y, reach_x] * 2
+    return rng.choice((
+        [0, 0, 0, 0],
+        [rng.randint(0, min(limits))] * 4,
+        limits,
+        [rng.choice((0, min(1, limit), limit // 2, rng.randint(0, limit))) for limit in limits],
+    ))  # fmt: skip
+
+
 def _draw(rng: random.Random, kind: str, most_macs: int) -> ConvLayer:
     R, S, D = _taps(rng, kind)
-    U, V = (rng.choice((1, 1, 1, 2, 2, 3, rng.randint(1, 12))) for _ in "UV")
+    U, V = (rng.choice((1, 1, 2, *[rng.randint(1, 12)] * 2)) for _ in "UV")
     if kind == "dilated" and rng.random() < 0.3:
         U = D * rng.randint(1, 12 // D)  # strides in step with the dilation
     N = rng.choice((1, 1, 1, 2, 3)) if kind != "dense" else 1
     reach_y, reach_x = (R - 1) * D, (S - 1) * D
-    pads = [0, 0, 0, 0]
-    if rng.random() < 0.7:
-        pads = [rng.choice((0, 1, reach // 2, reach, rng.randint(0, reach))) for reach in (reach_y, reach_x) * 2]
-        pads = [min(pad, reach) for pad, reach in zip(pads, (reach_y, reach_x) * 2, strict=True)]
-    top, left, bottom, right = pads
+    top, left, bottom, right = pads = _padding(rng, reach_y, reach_x)
     E, F = _size(rng, 20), _size(rng, 40)
     H = (E - 1) * U + reach_y + 1 - top - bottom + rng.randrange(U)
     W = (F - 1) * V + reach_x + 1 - left - right + rng.randrange(V)
@@ -63,7 +70,8 @@ def _draw(rng: random.Random, kind: str, most_macs: int) -> ConvLayer:
     elif kind == "dense":
         C, M = rng.randint(1, 300), rng.randint(1, 60)
     layer = ConvLayer(
-        name=kind, N=N, G=G, M=M, C=C, H=max(1, H), W=max(1, W), R=R, S=S, U=U, V=V, D=D, padding=Padding(*pads)
+        name=kind, N=N, G=G, M=M, C=C, H=max(1, H), W=max(1, W), R=R, S=S, U=U, V=V, D=D,
+        padding=Padding(*pads),
     )  # fmt: skip
     if layer.macs > most_macs:
         raise LayerError("too large")
@@ -71,8 +79,8 @@ def _draw(rng: random.Random, kind: str, most_macs: int) -> ConvLayer:
 
 
 def random_layer(rng: random.Random, most_macs: int) -> ConvLayer:
-    """Any layer of at most `most_macs` multiply-accumulates; every kind is equally likely."""
-    kind = rng.choice(KINDS)
+    """Any layer of at most `most_macs` multiply-accumulates, of every kind."""
+    kind = rng.choice((*KINDS, "dilated", "dilated"))
     while True:
         try:
             return _draw(rng, kind, most_macs)
@@ -126,12 +134,7 @@ def random_data(
         np.clip(bias, -rail, rail - 1), scales, rng.choice(("single", "double")), zp_in=zero_point,
         zp_out=zp_out, act_min=act_min, act_max=act_max,
     )  # fmt: skip
-    if rng.random() < 0.1:
+    if rng.random() < 0.2:
         zeros = np.zeros(layer.M, np.int64)
         requant = Requant(requant.bias, zeros, zeros, zero_point, zp_out, act_min, act_max, "none")
     return LayerData(ifmap, weights, requant)
-
-
-def folds(layer: ConvLayer, rows: int) -> int:
-    """Times a filter's rows go round an array of that many PE rows."""
-    return ceil(layer.R / rows)

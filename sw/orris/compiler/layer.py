@@ -12,7 +12,14 @@ from ..golden import Requant, post_process
 from ..golden.tensors import IntArray, check_tensor
 from ..layers import ConvLayer
 from ..mapper import Mapping, expected_counts
-from .constants import AREA_BYTES, FilterStream, filter_stream, padded_bytes, parameter_entries, parameter_stream
+from .constants import (
+    AREA_BYTES,
+    FilterStream,
+    filter_stream,
+    padded_bytes,
+    parameter_entries,
+    parameter_stream,
+)
 from .errors import CompileError
 from .layout import WORD_BYTES, ActivationLayout, pack_activations, unpack_activations, value_type
 from .program import Addresses, Command, Placement, pack_program, program_commands

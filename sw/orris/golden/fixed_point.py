@@ -46,9 +46,8 @@ def row_folded_order(layer: ConvLayer, rows: int, q: int) -> list[list[RowWork]]
 
 
 def _check_order(layer: ConvLayer, order: Order) -> None:
-    taps = [
-        (c, work.filter_row, s) for chain in order for work in chain for c in work.channels for s in work.columns
-    ]
+    works = [work for chain in order for work in chain]
+    taps = [(c, work.filter_row, s) for work in works for c in work.channels for s in work.columns]
     expected = set(product(range(layer.C), range(layer.R), range(layer.S)))
     if set(taps) != expected or len(taps) != len(expected):
         raise TensorError(

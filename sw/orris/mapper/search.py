@@ -210,7 +210,8 @@ class _Search:
             if chunk < layer.C or layer.G > 1 or "chunk" in self._given:
                 yield chunk, "chunk"
         if (R, S) != (layer.R, layer.S):
-            yield from ((chunk, "part") for chunk in chunks)
+            for chunk in chunks:
+                yield chunk, "part"
 
     def _chunks(self, shape: dict[str, int], pixel_lanes: int, R: int) -> list[int]:
         """All channels, then chunks of whole words whose logical rows fill the PE rows."""
