@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from . import config, demo, doctor, generate, presets, simulate
+from . import board, config, demo, doctor, generate, inspect, presets, run, simulate
 from .errors import ErrorReportingGroup
 
-COMMANDS = (doctor, presets, config, demo, generate, simulate)
+COMMANDS = (doctor, presets, config, demo, generate, simulate, inspect, run)
 
 app = typer.Typer(
     cls=ErrorReportingGroup,

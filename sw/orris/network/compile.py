@@ -22,9 +22,13 @@ MEMORY_LIMIT = 1 << 32
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Commands in memory, and the bytes (first, behind the last) that they may touch."""
+    """Commands in memory, and the bytes (first, behind the last) that they may touch.
+
+    `body` are the commands as they were before they became `content`.
+    """
 
     program_address: int
+    body: tuple[Command, ...]
     content: NDArray[np.uint8]
     read_window: tuple[int, int]
     write_window: tuple[int, int]
@@ -246,8 +250,9 @@ class _Compiler:
             chained += [(BARRIER, {}), *each] if chained else each
 
         def program(body: list[Command]) -> Program:
-            content = np.frombuffer(pack_program([*body, (END, {})]), np.uint8)
-            return Program(address, content, (0, address + len(content)), (0, activations))
+            ended = (*body, (END, {}))
+            content = np.frombuffer(pack_program(list(ended)), np.uint8)
+            return Program(address, ended, content, (0, address + len(content)), (0, activations))
 
         single = tuple((step, program(each)) for step, each in zip(works, commands, strict=True))
         return Segment(tuple(group), packed, fetched, program(chained), single)

@@ -92,6 +92,14 @@ class NetworkRunner:
             result.tensors |= made
         return result
 
+    def preview(self, inputs: Mapping[str, NDArray]) -> Inference:
+        """One inference layer by layer that leaves the network's variables as they are."""
+        before = dict(self._session.variables)
+        try:
+            return self.run(inputs, one_by_one=True)
+        finally:
+            self._session.variables = before
+
     def _on_host(self, step: HostStep, values: dict[str, NDArray], result: Inference) -> dict[str, NDArray]:
         operator = step.operator
         self._watch(operator.name, 0)

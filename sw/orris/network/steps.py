@@ -69,6 +69,27 @@ class ConvolutionStep:
         return ofmap_layout(self.layer, self.mapping.config)
 
     @property
+    def unit(self) -> str:
+        """What of the accelerator it runs on."""
+        return "array"
+
+    @property
+    def shape(self) -> str:
+        """In a few words."""
+        layer = self.layer
+        kind = "depthwise " if layer.depthwise else ""
+        stride = f" /{layer.U}" if layer.U == layer.V else f" /{layer.U}x{layer.V}"
+        return (
+            f"{kind}{layer.M} of {layer.R}x{layer.S}{stride if layer.U * layer.V > 1 else ''} "
+            f"on {layer.channels}x{layer.H}x{layer.W}"
+        )
+
+    @property
+    def mapping_letters(self) -> dict[str, float]:
+        """m, n, e, p, q, r, t."""
+        return {letter: getattr(self.mapping, letter) for letter in "mnepqrt"}
+
+    @property
     def macs(self) -> int:
         return self.layer.macs
 

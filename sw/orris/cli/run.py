@@ -1,0 +1,184 @@
+"""`orris run`: a whole network on the accelerator's RTL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .inspect import ModelArgument
+from .options import ConfigOption, JsonFlag, PresetOption
+from .progress import progress_bars
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from orris.graph import Graph
+    from orris.network import CompiledNetwork, Inference, NetworkReport, NetworkRunner
+    from orris.runtime.checking import CheckResult
+    from orris.runtime.inputs import Inputs
+
+NOT_EXACT = 1
+"""Exit status when a tensor is not the reference's."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command(name="run")(run)
+
+
+def run(
+    model: ModelArgument,
+    input: Annotated[
+        Path,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE|DIR",
+            help="An array (.npy, .npz) in the input's shape and type, or several along one more axis; an image; "
+            "or a directory of these.",
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where results go: .npy or .npz.")
+    ] = None,
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Compare every layer's tensor with the format's reference interpreter."),
+    ] = False,
+    json: JsonFlag = False,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write a line for each layer as CSV.")
+    ] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option("--plots", metavar="DIR", help="Draw roofline, time and energy of each layer there."),
+    ] = None,
+    clock: Annotated[
+        float, typer.Option("--clock", min=0.001, metavar="MHZ", help="Clock that times are given at.")
+    ] = 200.0,
+) -> None:
+    """Run a network from its file on the accelerator in RTL simulation, and show what each layer costs.
+
+    Examples:
+
+    [bold]orris run kws.tflite --input words.npy --output classes.npy[/]
+
+    [bold]orris run resnet.tflite --input photographs/ --check[/]   every tensor beside the reference
+
+    Variables of a streaming network are kept from one input to the next.
+
+    Exit status: 0; 1 when a tensor differs from the reference (`--check`); 2 for wrong input.
+    """
+    from rich.console import Console
+
+    from orris.importers import load_model
+    from orris.network import Coverage, assign, compile_network
+    from orris.network.tables import network_tables
+    from orris.runtime.inputs import load_inputs
+    from orris.runtime.outputs import check_output, gathered, save_outputs
+    from orris_hw.config import resolve
+    from orris_sim.network_run import network_simulation
+
+    from .watching import watcher
+
+    accelerator = resolve(preset=preset, config=config)
+    graph = load_model(model)
+    inputs = load_inputs(input, graph)
+    _check_paths(output, graph, csv, plots, check_output)
+    coverage = Coverage(graph, tuple(assign(graph, accelerator)))
+    if not json:
+        typer.echo(f"{graph.name} on {accelerator.name}: {coverage.sentence()}.")
+    with progress_bars() as bars:
+        task = bars.add_task("compiling", total=None)
+        network = compile_network(
+            graph,
+            accelerator,
+            keep=check,
+            progress=lambda done, total, name: bars.update(
+                task, description=f"mapping {name}", completed=done, total=total
+            ),
+        )
+        bars.remove_task(task)
+        checker = _checker(model, graph) if check else None
+        with network_simulation(network, watcher=watcher(bars, graph.name)) as runner:
+            results, report = _run_all(network, coverage, runner, inputs, checker, clock)
+    if output is not None:
+        save_outputs(output, gathered(graph, [result.tensors for result in results]))
+    _write_files(report, csv, plots)
+    if json:
+        from json import dumps
+
+        described = report.as_dict() | {"inferences": len(results)}
+        typer.echo(dumps(described | ({"check": checker.as_dict()} if checker else {}), indent=2))
+    else:
+        for table in network_tables(report):
+            Console().print(table)
+        if checker:
+            typer.echo(checker.sentence())
+    if checker and not checker.passed:
+        typer.secho(f"error: {checker.complaint()}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(NOT_EXACT)
+
+
+def _check_paths(
+    output: Path | None,
+    graph: Graph,
+    csv: Path | None,
+    plots: Path | None,
+    check_output: Callable[[Path, Graph], None],
+) -> None:
+    """Everything that is written can be written, before anything runs."""
+    from orris_hw.errors import OrrisError
+
+    if output is not None:
+        check_output(output, graph)
+    for option, path in (("--csv", csv), ("--plots", plots)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise OrrisError(f"{option} {path}: there is no such directory")
+
+
+def _checker(model: Path, graph: Graph) -> CheckResult:
+    from orris.runtime.checking import CheckResult
+    from orris.runtime.reference import open_reference
+
+    return CheckResult(graph, open_reference(model, graph))
+
+
+def _run_all(
+    network: CompiledNetwork,
+    coverage: object,
+    runner: NetworkRunner,
+    inputs: list[Inputs],
+    checker: CheckResult | None,
+    clock: float,
+) -> tuple[list[Inference], NetworkReport]:
+    """All inferences; the first one once more, layer by layer, to see what each costs."""
+    from orris.network import report
+
+    results: list[Inference] = []
+    single, seconds = None, 0.0
+    for number, values in enumerate(inputs):
+        if number == 0:
+            single = runner.preview(values)
+        begin = time.perf_counter()
+        results.append(runner.run(values))
+        if number == 0:
+            seconds = time.perf_counter() - begin
+        if checker:
+            checker.add(values, results[-1].tensors)
+    return results, report(network, coverage, single, results[0], clock, seconds)  # type: ignore[arg-type]
+
+
+def _write_files(report: NetworkReport, csv: Path | None, plots: Path | None) -> None:
+    from orris.network.plots import save_plots
+    from orris.network.tables import save_csv
+
+    if csv is not None:
+        save_csv(report, csv)
+    if plots is not None:
+        save_plots(report, plots)

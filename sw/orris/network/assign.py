@@ -1,0 +1,121 @@
+"""Which operators run on the accelerator, and as what; known without searching for a mapping."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from orris_hw.config import AcceleratorConfig
+
+from ..compiler import CompileError
+from ..graph import Graph
+from ..graph import operators as ops
+from ..graph.quantised import QuantisedLayer, quantised_convolution, quantised_flattened, quantised_rows
+from ..graph.simplify import flattened_filter
+from .views import same_storage, view_shape
+
+Where = Literal["array", "host", "nowhere"]
+
+HOST_REASONS: dict[type[ops.Operator], str] = {
+    ops.Softmax: "exponentials",
+    ops.Logistic: "exponentials",
+    ops.Quantise: "change of scale",
+    ops.Dequantise: "real numbers",
+    ops.ArgMax: "an index, not values",
+    ops.ReadVariable: "state between inferences",
+    ops.AssignVariable: "state between inferences",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """Where an operator runs.
+
+    Parameters
+    ----------
+    where : "array": the PE array; "host"; "nowhere": it moves no byte.
+    why : on the host, in a few words. macs : multiply-accumulates. work : on the array, the layer.
+    lone : on the array, the host makes the ifmap for this layer alone.
+    """
+
+    operator: ops.Operator
+    where: Where
+    why: str = ""
+    macs: int = 0
+    work: QuantisedLayer | None = None
+    lone: bool = False
+
+
+def assign(graph: Graph, config: AcceleratorConfig) -> list[Assignment]:
+    """An assignment for each operator of the graph, in their order.
+
+    Raises
+    ------
+    OrrisError
+        A convolution or fully connected layer in arithmetic that the configuration does not have.
+    """
+    return _Assigning(graph, config).all()
+
+
+class _Assigning:
+    def __init__(self, graph: Graph, config: AcceleratorConfig):
+        self._graph, self._config = graph, config
+        self._makers = graph.producers()
+        self._readers = Counter(name for operator in graph.operators for name in operator.inputs)
+        self._on_device: set[str] = set()  # tensors that the accelerator makes
+
+    def all(self) -> list[Assignment]:
+        found = []
+        for operator in self._graph.operators:
+            found.append(self._choose(operator))
+            if found[-1].where != "host":
+                self._on_device.update(operator.outputs)
+        return found
+
+    def _choose(self, operator: ops.Operator) -> Assignment:
+        match operator:
+            case ops.Convolution():
+                return self._on_array(operator, quantised_convolution(self._graph, operator))
+            case ops.FullyConnected():
+                return self._fully_connected(operator)
+            case ops.Reshape() if self._moves_nothing(operator):
+                return Assignment(operator, "nowhere")
+        return Assignment(operator, "host", HOST_REASONS.get(type(operator), "moves or rescales values"))
+
+    def _moves_nothing(self, operator: ops.Reshape) -> bool:
+        return operator.input in self._on_device and same_storage(
+            self._graph, operator.input, operator.output
+        )
+
+    def _fully_connected(self, operator: ops.FullyConnected) -> Assignment:
+        graph = self._graph
+        flattened = flattened_filter(graph, operator, self._makers)
+        if flattened is not None:
+            image, weights = graph.tensors[flattened[0]], flattened[1]
+            _, _, H, W = view_shape(image, graph.layout)
+            if H * W > 1:
+                return self._on_array(operator, quantised_flattened(graph, operator, image, weights))
+        work = quantised_rows(graph, operator)
+        for name, channels in ((work.ifmap, work.layer.C), (work.ofmap, work.layer.M)):
+            N, C, H, W = view_shape(graph.tensors[name], graph.layout)
+            if (N, C, H * W) != (1, channels, work.layer.W):
+                why = f"'{name}' is not stored as rows of {channels} values"
+                return Assignment(operator, "host", why, work.layer.macs)
+        return self._on_array(operator, work)
+
+    def _on_array(self, operator: ops.Operator, work: QuantisedLayer) -> Assignment:
+        self._check_format(work)
+        lone = work.ifmap not in self._on_device and self._readers[work.ifmap] == 1
+        return Assignment(operator, "array", macs=work.layer.macs, work=work, lone=lone)
+
+    def _check_format(self, work: QuantisedLayer) -> None:
+        config, tensors = self._config, self._graph.tensors
+        dtype = tensors[work.ifmap].dtype
+        width, psums = (16, 48) if dtype == np.int16 else (8, 32)
+        if config.arithmetic != "integer" or config.data_width != width or config.psum_width < psums:
+            raise CompileError(
+                f"{work.layer.name}: {dtype} activations need integer arithmetic with {width}-bit data and "
+                f"psums of at least {psums} bits; {config.name} has {config.data_width}-bit "
+                f"{config.arithmetic} arithmetic and psums of {config.psum_width} bits"
+            )
