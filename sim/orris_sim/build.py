@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import isolation
@@ -44,7 +44,12 @@ def cache_directory() -> Path:
 
 
 def build(
-    verilog: str, *, trace: bool = False, jobs: int | None = None, progress: Progress | None = None
+    verilog: str,
+    *,
+    trace: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    sources: Sequence[Path] = (HARNESS,),
 ) -> Path:
     """The simulator library of a Verilog text whose top module is `orris`; built if it is not there yet.
 
@@ -59,6 +64,8 @@ def build(
         Compilers side by side; as many as there are cores by default.
     progress : callable
         Told in a few words what is going on.
+    sources : paths
+        The C++ harness and the headers beside it.
 
     Raises
     ------
@@ -68,7 +75,8 @@ def build(
     tell = progress or (lambda text: None)
     flags = (*VERILATOR_FLAGS, *(TRACE_FLAGS if trace else ()))
     control = isolation.isolation(verilog)
-    identity = "\0".join([verilog, control, HARNESS.read_text(), _MAKEFILE, *flags, *OPTIMISE, versions()])
+    texts = [source.read_text() for source in sources]
+    identity = "\0".join([verilog, control, *texts, _MAKEFILE, *flags, *OPTIMISE, versions()])
     place = cache_directory() / "simulators" / hashlib.sha256(identity.encode()).hexdigest()[:24]
     library = place / "libsim.so"
     if library.exists():
@@ -84,7 +92,8 @@ def build(
             (work / "top.v").write_text(verilog)
             (work / "isolation.vlt").write_text(control)
             (work / "Makefile").write_text(_MAKEFILE)
-            shutil.copy(HARNESS, work / "harness.cpp")
+            for source in sources:
+                shutil.copy(source, work / ("harness.cpp" if source is sources[0] else source.name))
             verilator = str(verilator_root() / "bin" / "verilator")
             _run([verilator, *flags, "-Mdir", ".", "isolation.vlt", "top.v"], work, "Verilator")
             tell("compiling the C++")

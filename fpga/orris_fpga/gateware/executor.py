@@ -38,7 +38,7 @@ class RequestExecutor(wiring.Component):
 
     Members
     -------
-    valid, length, done, address, byte
+    valid, length, done, address, read_byte
         As of `FrameReceiver`, seen from the other side.
     o : Out(stream.Signature({"byte": 8, "last": 1}))
         Content of replies.
@@ -53,7 +53,7 @@ class RequestExecutor(wiring.Component):
             "length": In(range(BUFFER_BYTES + 1)),
             "done": Out(1),
             "address": Out(range(BUFFER_BYTES)),
-            "byte": In(8),
+            "read_byte": In(8),
             "o": Out(stream.Signature(data.StructLayout({"byte": 8, "last": 1}))),
             "registers": Out(Axi4LiteSignature(ADDRESS_WIDTH)),
             "memory": Out(Axi4Signature()),
@@ -82,7 +82,7 @@ class RequestExecutor(wiring.Component):
             with m.If(left != 0):
                 m.d.sync += [place.eq(place + 1), left.eq(left - 1)]
             with m.If(primed):
-                m.d.sync += word.eq(Cat(word[8:], self.byte))
+                m.d.sync += word.eq(Cat(word[8:], self.read_byte))
                 with m.If(left == 0):
                     m.next = then
 

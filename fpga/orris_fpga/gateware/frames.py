@@ -29,7 +29,7 @@ class FrameReceiver(wiring.Component):
         High for a cycle: drop it.
     address : In
         Byte to read from the buffer.
-    byte : Out(8)
+    read_byte : Out(8)
         The byte at `address`, one cycle later.
     """
 
@@ -40,7 +40,7 @@ class FrameReceiver(wiring.Component):
             "length": Out(range(BUFFER_BYTES + 1)),
             "done": In(1),
             "address": In(range(BUFFER_BYTES)),
-            "byte": Out(8),
+            "read_byte": Out(8),
         })
 
     def elaborate(self, platform: Any) -> Module:
@@ -55,7 +55,7 @@ class FrameReceiver(wiring.Component):
         is_flag, is_escape = Signal(), Signal()
         m.d.comb += [
             read.addr.eq(self.address),
-            self.byte.eq(read.data),
+            self.read_byte.eq(read.data),
             is_flag.eq(self.i.payload == FLAG),
             is_escape.eq((self.i.payload == ESCAPE) & ~escaped),
             self.i.ready.eq(~self.valid & (left == 0)),
@@ -111,14 +111,14 @@ class FrameTransmitter(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.crc = check = crc.catalog.CRC32_ISO_HDLC(data_width=1).create()
-        byte, bits, left = Signal(8), Signal(8), Signal(range(9))
+        current, bits, left = Signal(8), Signal(8), Signal(range(9))
         last = Signal()
         crc_left = Signal(range(CRC_BYTES + 1))
-        sum_ = Signal(32)
+        crc_rest = Signal(32)
         m.d.comb += [check.data.eq(bits[0]), check.valid.eq(left != 0)]
         with m.If(left != 0):
             m.d.sync += [bits.eq(bits >> 1), left.eq(left - 1)]
-        special = (byte == FLAG) | (byte == ESCAPE)
+        special = (current == FLAG) | (current == ESCAPE)
         with m.FSM():
             with m.State("OPEN"):
                 m.d.comb += [self.o.valid.eq(self.i.valid), self.o.payload.eq(FLAG), check.start.eq(1)]
@@ -129,18 +129,18 @@ class FrameTransmitter(wiring.Component):
                 m.d.comb += self.i.ready.eq(left == 0)
                 with m.If(self.i.valid & self.i.ready):
                     m.d.sync += [
-                        byte.eq(self.i.payload.byte), last.eq(self.i.payload.last),
+                        current.eq(self.i.payload.byte), last.eq(self.i.payload.last),
                         bits.eq(self.i.payload.byte), left.eq(8),
                     ]  # fmt: skip
                     m.next = "SEND"
             with m.State("SEND"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(Mux(special, ESCAPE, byte))]
+                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(Mux(special, ESCAPE, current))]
                 with m.If(self.o.ready):
                     m.next = "SENT"
                     with m.If(special):
                         m.next = "SEND ESCAPED"
             with m.State("SEND ESCAPED"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(byte ^ ESCAPE_XOR)]
+                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(current ^ ESCAPE_XOR)]
                 with m.If(self.o.ready):
                     m.next = "SENT"
             with m.State("SENT"):
@@ -150,8 +150,8 @@ class FrameTransmitter(wiring.Component):
                     with m.If(left == 0):
                         m.d.sync += [
                             crc_left.eq(crc_left - 1),
-                            byte.eq(Mux(crc_left == CRC_BYTES, check.crc, sum_)),
-                            sum_.eq(Mux(crc_left == CRC_BYTES, check.crc, sum_) >> 8),
+                            current.eq(Mux(crc_left == CRC_BYTES, check.crc, crc_rest)),
+                            crc_rest.eq(Mux(crc_left == CRC_BYTES, check.crc, crc_rest) >> 8),
                         ]
                         m.next = "SEND"
                         with m.If(crc_left == 0):

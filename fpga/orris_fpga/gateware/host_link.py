@@ -66,7 +66,7 @@ class HostLink(wiring.Component):
             queue.r_en.eq(receiver.i.ready),
             executor.valid.eq(receiver.valid),
             executor.length.eq(receiver.length),
-            executor.byte.eq(receiver.byte),
+            executor.read_byte.eq(receiver.read_byte),
             receiver.done.eq(executor.done),
             receiver.address.eq(executor.address),
         ]

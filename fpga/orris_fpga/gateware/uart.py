@@ -78,9 +78,9 @@ class UartReceiver(wiring.Component):
         with m.Else():
             m.d.sync += [wait.eq(self._divisor - 1), left.eq(left - 1), bits.eq(Cat(bits[1:], line))]
             with m.If(left == 1):
-                with m.If(line):
+                with m.If(line & ~self.o.valid):
                     m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(bits[1:])]
-                with m.Else():
+                with m.If(~line):
                     m.d.sync += broken.eq(1)  # a line held low is no start bit: wait for it to rise
         return m
 

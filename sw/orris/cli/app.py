@@ -8,7 +8,7 @@ import typer
 from . import board, config, demo, doctor, generate, inspect, presets, run, simulate
 from .errors import ErrorReportingGroup
 
-COMMANDS = (doctor, presets, config, demo, generate, simulate, inspect, run)
+COMMANDS = (doctor, presets, config, demo, generate, simulate, inspect, run, board)
 
 app = typer.Typer(
     cls=ErrorReportingGroup,
