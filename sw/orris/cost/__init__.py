@@ -1,7 +1,31 @@
 """What a mapping costs: cycles, words and energy, without running the RTL."""
 
+from .choice import AIMS, Candidate, best_mapping, parse_aim, ranked_mappings
+from .energy import DEFAULT_TABLE, Energy, EnergyError, EnergyTable, energy, energy_table, table_names
+from .expected import expected_counters
 from .layer import layer_timing
 from .memory import MemoryTiming
 from .program import Timing, program_timing
+from .roofline import Roofline, roofline
 
-__all__ = ["MemoryTiming", "Timing", "layer_timing", "program_timing"]
+__all__ = [
+    "AIMS",
+    "DEFAULT_TABLE",
+    "Candidate",
+    "Energy",
+    "EnergyError",
+    "EnergyTable",
+    "MemoryTiming",
+    "Roofline",
+    "Timing",
+    "best_mapping",
+    "energy",
+    "energy_table",
+    "expected_counters",
+    "layer_timing",
+    "parse_aim",
+    "program_timing",
+    "ranked_mappings",
+    "roofline",
+    "table_names",
+]

@@ -5,14 +5,16 @@ from .cost import cycles, utilisation
 from .counts import expected_counts
 from .errors import MappingError
 from .mapping import Mapping, RunItem
-from .search import map_layer
+from .search import Aim, best_mappings, map_layer
 
 __all__ = [
+    "Aim",
     "BufferPlan",
     "Mapping",
     "MappingError",
     "Ring",
     "RunItem",
+    "best_mappings",
     "cycles",
     "expected_counts",
     "map_layer",

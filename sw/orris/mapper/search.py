@@ -1,6 +1,7 @@
-"""The mapper: searches the legal mappings of a layer for the fastest one."""
+"""The mapper: searches the legal mappings of a layer for the best ones."""
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from orris_hw.config import AcceleratorConfig
 
@@ -12,6 +13,29 @@ from .mapping import Held, Mapping, Order
 from .tiling import Part, ceil_div, part_columns, part_rows, parts, row_step
 
 _CHOICES = 6  # sizes of a kind that are tried, from the largest down
+_SHAPES = 1500  # shapes that are looked at, from the one that could be fastest on
+
+
+class Aim(Protocol):
+    """What makes one mapping better than another."""
+
+    def rank(self, mapping: Mapping) -> tuple[float, ...]:
+        """Smaller is better."""
+        ...
+
+    def least(self, cycles: int) -> float:
+        """What the first number of `rank` cannot be below for a mapping of at least so many cycles."""
+        ...
+
+
+class LeastTime:
+    """Cycles, in steps of half a percent; of mappings in the same step the one that moves fewer words."""
+
+    def rank(self, mapping: Mapping) -> tuple[float, ...]:
+        return rank(mapping)
+
+    def least(self, cycles: int) -> float:
+        return bucket(cycles)
 
 
 def map_layer(
@@ -27,7 +51,7 @@ def map_layer(
     order: Order | None = None,
     pixel_lanes: int | None = None,
 ) -> Mapping:
-    """The fastest legal mapping that is found; ties go to the one that moves fewer words.
+    """The mapping of fewest cycles by a closed estimate; `orris.cost.best_mapping` looks more closely.
 
     Given parameters are kept, the others are searched. `pixel_lanes` is the layout of the ifmap: by default
     whole words of one pixel, fewer lanes for an ifmap of few channels.
@@ -37,12 +61,26 @@ def map_layer(
     MappingError
         No mapping is legal, and which limit binds.
     """
-    search = _Search(layer, config, dict(p=p, q=q, e=e, t=t, positions=positions, chunk=chunk), order)
+    given = dict(p=p, q=q, e=e, t=t, positions=positions, chunk=chunk)
+    return best_mappings(layer, config, LeastTime(), 1, given, order, pixel_lanes)[0]
+
+
+def best_mappings(
+    layer: ConvLayer,
+    config: AcceleratorConfig,
+    aim: Aim,
+    count: int,
+    given: dict[str, int | None] | None = None,
+    order: Order | None = None,
+    pixel_lanes: int | None = None,
+) -> list[Mapping]:
+    """Up to `count` mappings, the best by `aim` first; otherwise as `map_layer`."""
+    search = _Search(layer, config, aim, given or {}, order)
     lanes = [pixel_lanes] if pixel_lanes is not None else _pixel_lanes(layer, config)
     for thorough in (False, True):
         for choice in lanes:
-            if (best := search.best(choice, thorough)) is not None:
-                return best
+            if found := search.best(choice, count, thorough):
+                return found
     raise MappingError(search.reason)
 
 
@@ -72,27 +110,34 @@ class _Search:
     """One layer's candidates, in order of the cycles they cannot beat."""
 
     def __init__(
-        self, layer: ConvLayer, config: AcceleratorConfig, given: dict[str, int | None], order: Order | None
+        self,
+        layer: ConvLayer,
+        config: AcceleratorConfig,
+        aim: Aim,
+        given: dict[str, int | None],
+        order: Order | None,
     ):
-        self._layer, self._config = layer, config
+        self._layer, self._config, self._aim = layer, config, aim
         self._given = {name: value for name, value in given.items() if value is not None}
         self._orders: tuple[Order, ...] = (order,) if order is not None else ("filters", "windows")
         self._thorough = False
         self.reason = f"{layer.name}: no mapping found on {config.name}"
 
-    def best(self, pixel_lanes: int, thorough: bool = False) -> Mapping | None:
-        """The best mapping; `thorough` looks at small tiles, too, for buffers that hold no others."""
+    def best(self, pixel_lanes: int, count: int, thorough: bool = False) -> list[Mapping]:
+        """The best mappings; `thorough` looks at small tiles, too, for buffers that hold no others."""
         self._thorough = thorough
         candidates = sorted(self._candidates(pixel_lanes), key=lambda found: found[0])
-        best: tuple[tuple[int, ...], Mapping] | None = None
-        for bound, shape in candidates:
-            if best is not None and bucket(bound) > best[0][0]:
+        best: list[tuple[tuple[float, ...], Mapping]] = []
+        for bound, shape in candidates[:_SHAPES]:
+            if len(best) == count and self._aim.least(bound) > best[-1][0][0]:
                 break
             for mapping in self._mappings(shape, pixel_lanes):
-                ranked = rank(mapping)
-                if best is None or ranked < best[0]:
-                    best = ranked, mapping
-        return best[1] if best else None
+                ranked = self._aim.rank(mapping)
+                if len(best) < count or ranked < best[-1][0]:
+                    best.append((ranked, mapping))
+                    best.sort(key=lambda found: found[0])
+                    del best[count:]
+        return [mapping for _, mapping in best]
 
     def _choice(self, name: str, values: Iterable[int]) -> list[int]:
         return [self._given[name]] if name in self._given else list(values)

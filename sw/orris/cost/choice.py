@@ -1,0 +1,128 @@
+"""The mapping to use: the best few by a closed estimate, compared by the full cost model."""
+
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import log
+
+from orris_hw.config import AcceleratorConfig
+from orris_hw.errors import OrrisError
+
+from ..layers import ConvLayer
+from ..mapper import Mapping, best_mappings
+from ..mapper import cycles as estimated_cycles
+from .energy import Energy, EnergyTable, energy, energy_table
+from .expected import expected_counters
+from .layer import layer_timing
+from .memory import MemoryTiming
+from .program import Timing
+
+AIMS = {"time": 1.0, "energy": 0.0}
+"""Named aims: the weight of time."""
+_CONSIDERED = 16
+_PASSES = 12_000  # that are timed in all, for one layer
+_STEP = 0.005  # a difference in the aim that is none
+
+
+class AimError(OrrisError, ValueError):
+    """An aim that is neither a name nor a weight."""
+
+
+def parse_aim(text: str) -> float:
+    """The weight of time, from 0 (least energy) to 1 (least time).
+
+    Raises
+    ------
+    AimError
+        `text` is none of AIMS and no number from 0 to 1.
+    """
+    try:
+        weight = AIMS[text] if text in AIMS else float(text)
+    except ValueError:
+        weight = -1.0
+    if not 0 <= weight <= 1:
+        raise AimError(f"aim '{text}': expected time, energy, or the weight of time from 0 to 1")
+    return weight
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A mapping with all that it is expected to cost."""
+
+    mapping: Mapping
+    timing: Timing
+    counters: Table[str, int] = field(repr=False)
+    energy: Energy
+
+    def score(self, weight: float) -> tuple[float, float, int]:
+        """Smaller is better: cycles^weight energy^(1 - weight) in steps of half a percent, energy, cycles."""
+        return _score(self.timing.cycles, self.energy.total, weight)
+
+
+def _score(cycles: int, total: float, weight: float) -> tuple[float, float, int]:
+    value = weight * log(max(1, cycles)) + (1 - weight) * log(max(1.0, total))
+    return value // _STEP, total, cycles
+
+
+class _Estimate:
+    """The aim of the search: the same score from estimated cycles."""
+
+    def __init__(self, layer: ConvLayer, config: AcceleratorConfig, weight: float, table: EnergyTable):
+        self._config, self._weight, self._table = config, weight, table
+        once = {"mac_done": round(layer.macs * (1 - layer.ifmap_zeros) / 2), "dram_write_words": 1}
+        self._least = energy(once, config, table).total
+
+    def rank(self, mapping: Mapping) -> tuple[float, ...]:
+        cycles = estimated_cycles(mapping)
+        counters = expected_counters(mapping, Timing(cycles, {}))
+        return _score(cycles, energy(counters, self._config, self._table).total, self._weight)
+
+    def least(self, cycles: int) -> float:
+        return _score(cycles, self._least, self._weight)[0]
+
+
+def ranked_mappings(
+    layer: ConvLayer,
+    config: AcceleratorConfig,
+    aim: float = 1.0,
+    *,
+    memory: MemoryTiming | None = None,
+    table: EnergyTable | None = None,
+    pixel_lanes: int | None = None,
+) -> list[Candidate]:
+    """The best few mappings of a layer, the best first.
+
+    Parameters
+    ----------
+    aim : weight of time, 1 for least cycles, 0 for least energy.
+    memory : behind the accelerator. table : what accesses cost.
+    pixel_lanes : layout of the ifmap, chosen if not given.
+
+    Raises
+    ------
+    MappingError
+        No mapping is legal, and which limit binds.
+    """
+    table = table or energy_table()
+    estimate = _Estimate(layer, config, aim, table)
+    result, passes = [], 0
+    for mapping in best_mappings(layer, config, estimate, _CONSIDERED, pixel_lanes=pixel_lanes):
+        passes += mapping.passes * len(mapping.filter_runs) * len(mapping.windows)
+        if result and passes > _PASSES:
+            break
+        timing = layer_timing(mapping, memory)
+        counters = expected_counters(mapping, timing)
+        result.append(Candidate(mapping, timing, counters, energy(counters, config, table)))
+    return sorted(result, key=lambda candidate: candidate.score(aim))
+
+
+@lru_cache(maxsize=1024)
+def best_mapping(
+    layer: ConvLayer,
+    config: AcceleratorConfig,
+    aim: float = 1.0,
+    memory: MemoryTiming | None = None,
+    pixel_lanes: int | None = None,
+) -> Mapping:
+    """The best mapping of a layer; parameters and errors are those of `ranked_mappings`. Kept once found."""
+    return ranked_mappings(layer, config, aim, memory=memory, pixel_lanes=pixel_lanes)[0].mapping
