@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..golden import Requant
 from ..golden.tensors import IntArray
+from ..layers.formats import FORMATS
 from ..mapper import Mapping
 from ..mapper.tiling import FilterRun, Part, ceil_div
 from .layout import WORD_BYTES, fit, value_type
@@ -22,7 +23,10 @@ class FilterStream:
 
 def filter_stream(mapping: Mapping, weights: IntArray) -> FilterStream:
     """All filters, in the order of runs and parts; weights are (M, C, R, S)."""
-    values = fit(f"{mapping.layer.name}: weights", weights, value_type(mapping.config))
+    layer, what = mapping.layer, f"{mapping.layer.name}: weights"
+    if layer.number_format is not None:
+        fit(what, weights, np.dtype(f"<i{FORMATS[layer.number_format].weight_bits // 8}"))
+    values = fit(what, weights, value_type(mapping.config))
     pieces: list[NDArray[np.uint8]] = []
     offsets: dict[tuple[FilterRun, Part], int] = {}
     at = 0

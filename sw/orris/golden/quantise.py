@@ -59,6 +59,12 @@ def quantise_multiplier(real: float) -> tuple[int, int]:
     return multiplier, shift
 
 
+def reduced_multiplier(multiplier: int) -> int:
+    """The multiplier of 16-bit activations: rounded to its upper 15 bits, as the reference's 64-bit kernels
+    take it. ``acc * (reduced >> 16)`` with a shift by 15 - shift is then what `single` computes."""
+    return min(0x7FFF, (multiplier + 0x8000) >> 16) << 16
+
+
 def requantise(
     acc: IntArray, multiplier: IntArray | int, shift: IntArray | int, rounding: Rounding, width: int = 32
 ) -> NDArray:
@@ -150,6 +156,20 @@ class Requant:
         """Parameters for real factors s_in * s_w[c] / s_out, one per channel; `rest` are the other fields."""
         pairs = np.array([quantise_multiplier(float(scale)) for scale in scales], dtype=np.int64)
         return cls(bias, pairs[:, 0], pairs[:, 1], rounding=rounding, **rest)
+
+    @classmethod
+    def int16x8(
+        cls,
+        bias: IntArray,
+        scales: Sequence[float] | NDArray,
+        act_min: int = -(1 << 15),
+        act_max: int = (1 << 15) - 1,
+    ) -> "Requant":
+        """Parameters as the reference's kernels for int16 activations and int8 weights use them."""
+        pairs = [quantise_multiplier(float(scale)) for scale in scales]
+        multipliers = np.array([reduced_multiplier(multiplier) for multiplier, _ in pairs], dtype=np.int64)
+        shifts = np.array([shift for _, shift in pairs], dtype=np.int64)
+        return cls(bias, multipliers, shifts, 0, 0, act_min, act_max, "single")
 
     @classmethod
     def plain(cls, bias: IntArray, dtype: DTypeLike) -> "Requant":

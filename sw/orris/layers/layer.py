@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from orris_hw.errors import OrrisError
 
+from .formats import NUMBER_FORMATS, NumberFormat
+
 LIMIT = 65535  # no count of a layer needs more than 16 bits
 
 
@@ -54,6 +56,8 @@ class ConvLayer:
     H, W : rows and columns of the ifmap, without padding. R, S : rows and columns of a filter.
     U, V : vertical and horizontal stride; V is U unless given. D : dilation of both axes.
     padding : top, left, bottom, right.
+    number_format : "int8", "int16x8" or "fixed16", which only some configurations compute in; None for that
+        of whatever configuration it runs on.
     ifmap_zeros : fraction of ifmap values known to equal the zero point; no part of the shape.
 
     Raises
@@ -74,6 +78,7 @@ class ConvLayer:
     V: int = 0  # replaced by U when not given
     D: int = 1
     padding: Padding = NO_PADDING
+    number_format: NumberFormat | None = None
     ifmap_zeros: float = field(default=0.0, compare=False)
 
     def __post_init__(self) -> None:
@@ -105,8 +110,21 @@ class ConvLayer:
                     f"{self.name}: the filter spans ({letters[1]}-1)*D+1 = {reach} of the padded ifmap's "
                     f"{letters[0]} = {size}: it must not be larger"
                 )
+        if self.number_format is not None and self.number_format not in NUMBER_FORMATS:
+            raise LayerError(
+                f"{self.name}: number_format is {self.number_format!r}, expected one of "
+                f"{', '.join(NUMBER_FORMATS)}"
+            )
         if not 0 <= self.ifmap_zeros <= 1:
             raise LayerError(f"{self.name}: ifmap_zeros = {self.ifmap_zeros} is a fraction, from 0 to 1")
+
+    @classmethod
+    def fully_connected(cls, *, N: int = 1, C: int, M: int, **rest: Any) -> "ConvLayer":
+        """C inputs to M outputs for a batch of N: a 1x1 filter, the batch laid along the columns.
+
+        A batch (N, C) is the ifmap (1, C, 1, N), its transpose; the ofmap is (1, M, 1, N).
+        """
+        return cls(M=M, C=C, H=1, W=N, R=1, S=1, **rest)
 
     def _check_count(self, what: str, value: Any, least: int) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LIMIT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..layers.formats import missing_format
 from .tiling import row_step
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def _problems(mapping: Mapping) -> Iterator[str]:
 
 def _shape(mapping: Mapping) -> Iterator[str]:
     layer = mapping.layer
+    if problem := missing_format(layer.number_format, mapping.config):
+        yield problem
     if layer.U // row_step(layer, layer.R) > STRIDE:
         yield f"U = {layer.U}: the vertical stride may be up to {STRIDE}"
     if layer.V > STRIDE:
