@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..golden import Requant
 from ..golden.tensors import IntArray
 from ..layers.formats import FORMATS
-from ..mapper import Mapping
+from ..mapper import AnyMapping, DepthwiseMapping, Mapping
 from ..mapper.tiling import FilterRun, Part, ceil_div
 from .layout import WORD_BYTES, fit, value_type
 
@@ -73,8 +73,10 @@ def parameter_stream(requant: Requant, entries: int) -> NDArray[np.uint8]:
     return words.astype("<i8").view(np.uint8).reshape(-1)
 
 
-def parameter_entries(mapping: Mapping) -> int:
+def parameter_entries(mapping: AnyMapping) -> int:
     """Entries of all runs; the last may end beyond the layer's filters."""
+    if isinstance(mapping, DepthwiseMapping):
+        return mapping.parameter_entries
     return max(run.end for run in mapping.filter_runs)
 
 

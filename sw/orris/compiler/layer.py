@@ -11,7 +11,7 @@ from orris_hw.config import AcceleratorConfig
 from ..golden import Requant, post_process
 from ..golden.tensors import IntArray, check_tensor
 from ..layers import ConvLayer
-from ..mapper import Mapping, expected_counts
+from ..mapper import AnyMapping, DepthwiseMapping, expected_counts
 from .constants import (
     AREA_BYTES,
     FilterStream,
@@ -20,6 +20,7 @@ from .constants import (
     parameter_entries,
     parameter_stream,
 )
+from .depthwise import depthwise_commands, depthwise_filters
 from .errors import CompileError
 from .layout import WORD_BYTES, ActivationLayout, pack_activations, unpack_activations, value_type
 from .program import Addresses, Command, Placement, pack_program, program_commands
@@ -41,7 +42,7 @@ class CompiledLayer:
     read_window, write_window : (first byte, byte behind the last) that the accelerator may touch.
     """
 
-    mapping: Mapping
+    mapping: AnyMapping
     requant: Requant
     program_address: int
     program: bytes
@@ -97,7 +98,7 @@ class LayerConstants:
 
 
 def layer_constants(
-    mapping: Mapping, weights: IntArray, requant: Requant, product_shift: int = 0
+    mapping: AnyMapping, weights: IntArray, requant: Requant, product_shift: int = 0
 ) -> LayerConstants:
     """Filters and parameters of a layer; arguments and errors are those of `compile_layer`."""
     layer, config = mapping.layer, mapping.config
@@ -110,10 +111,14 @@ def layer_constants(
     # The golden model checks the parameters; there is nothing to compute in an empty ofmap.
     post_process(np.zeros((1, layer.M, 0, 0), np.int64), requant, value_type(config))
     parameters = parameter_stream(requant, parameter_entries(mapping))
-    return LayerConstants(requant, product_shift, parameters, filter_stream(mapping, weights))
+    if isinstance(mapping, DepthwiseMapping):
+        filters = FilterStream(depthwise_filters(mapping, weights), {})
+    else:
+        filters = filter_stream(mapping, weights)
+    return LayerConstants(requant, product_shift, parameters, filters)
 
 
-def ifmap_layout(mapping: Mapping) -> ActivationLayout:
+def ifmap_layout(mapping: AnyMapping) -> ActivationLayout:
     """The layout in which a mapped layer reads its ifmap."""
     return ActivationLayout(*mapping.layer.ifmap_shape, mapping.config.data_width, mapping.pixel_lanes)
 
@@ -126,7 +131,7 @@ def ofmap_layout(layer: ConvLayer, config: AcceleratorConfig) -> ActivationLayou
     return ActivationLayout(*layer.ofmap_shape, config.data_width, config.block)
 
 
-def layer_commands(mapping: Mapping, constants: LayerConstants, at: Addresses) -> list[Command]:
+def layer_commands(mapping: AnyMapping, constants: LayerConstants, at: Addresses) -> list[Command]:
     """The commands of a layer, without `END`, on tensors and constants at addresses of the caller's choice.
 
     They take the semaphores to be at zero, and what is in the buffer to be of no use. Layers are chained by
@@ -154,12 +159,14 @@ def layer_commands(mapping: Mapping, constants: LayerConstants, at: Addresses) -
             raise CompileError(
                 f"{layer.name}: {what} at {address}, expected a multiple of {WORD_BYTES} below {MEMORY_LIMIT}"
             )
+    if isinstance(mapping, DepthwiseMapping):
+        return depthwise_commands(mapping, constants.requant, at, constants.product_shift)
     return program_commands(mapping, constants.requant, constants.filters, at, constants.product_shift)
 
 
 def compile_layer(
     layer: ConvLayer,
-    mapping: Mapping,
+    mapping: AnyMapping,
     config: AcceleratorConfig,
     weights: IntArray,
     requant: Requant,

@@ -124,7 +124,7 @@ class _Program:
                 "wait": IFMAP_FREE if first == 0 and number >= slots else 0,
                 "signal": IFMAP_FULL if end == cuts[-1][1] else 0,
             }
-            yield LOAD, fields | _rectangle(
+            yield LOAD, fields | rectangle(
                 self._at.ifmap.address
                 + layout.offset(
                     tile.image,
@@ -229,7 +229,7 @@ class _Program:
         first, end, _ = self._tile_filters[item.tile]
         block = self._mapping.block
         following = tile + ring.slots < self._mapping.needs.ofmap_tiles
-        return {"wait": OFMAP_FULL, "signal": OFMAP_FREE if following else 0} | _rectangle(
+        return {"wait": OFMAP_FULL, "signal": OFMAP_FREE if following else 0} | rectangle(
             self._at.ofmap.address
             + layout.offset(window.image, first // block, window.rows.first, window.columns.first),
             (window.columns.count, window.rows.count, -(-(end - first) // block)),
@@ -337,7 +337,7 @@ def _cuts(size: int, pieces: int) -> list[tuple[int, int]]:
     return [(size * n // pieces, size * (n + 1) // pieces) for n in range(pieces)]
 
 
-def _rectangle(
+def rectangle(
     address: int,
     words_rows_planes: tuple[int, int, int],
     strides: tuple[int, int],

@@ -3,13 +3,16 @@
 from .buffer import BufferPlan, Ring
 from .cost import cycles, utilisation
 from .counts import expected_counts
+from .depthwise import DepthwiseMapping
 from .errors import MappingError
 from .mapping import Mapping, RunItem
-from .search import Aim, best_mappings, map_layer
+from .search import Aim, AnyMapping, best_mappings, map_layer
 
 __all__ = [
     "Aim",
+    "AnyMapping",
     "BufferPlan",
+    "DepthwiseMapping",
     "Mapping",
     "MappingError",
     "Ring",

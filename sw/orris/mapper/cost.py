@@ -11,6 +11,7 @@ from collections import Counter
 from math import ceil, log
 
 from .counts import expected_counts, ifmap_load_words, sent_columns, sent_rows
+from .depthwise import DepthwiseMapping
 from .limits import chunk_lanes
 from .mapping import Mapping
 from .tiling import FilterRun, Window, ceil_div
@@ -65,8 +66,10 @@ def compute_cycles(mapping: Mapping) -> int:
     )
 
 
-def cycles(mapping: Mapping) -> int:
+def cycles(mapping: Mapping | DepthwiseMapping) -> int:
     """Expected cycles of the layer."""
+    if isinstance(mapping, DepthwiseMapping):
+        return mapping.expected_cycles(MEMORY_LATENCY)
     counts = expected_counts(mapping)
     return _cycles(mapping, counts["dram_read_words"] + counts["dram_write_words"])
 

@@ -26,6 +26,7 @@ from collections.abc import Iterable
 
 from orris_hw.commands import COMMAND_WORDS
 
+from .depthwise import DepthwiseMapping
 from .limits import chunk_lanes
 from .mapping import Area, Mapping
 from .tiling import Part, Span, ceil_div, row_words
@@ -104,13 +105,15 @@ def parameter_words(mapping: Mapping) -> int:
     return 2 * entries * len(mapping.windows)
 
 
-def expected_counts(mapping: Mapping, commands: int = 0) -> dict[str, int]:
+def expected_counts(mapping: Mapping | DepthwiseMapping, commands: int = 0) -> dict[str, int]:
     """The performance counters that follow from the mapping alone, by the names of the register map.
 
     `macs` is the sum of `mac_done` and `mac_gated`, which depend on the data, as do psum and filter
     scratchpad accesses; counters of cycles are not here. `commands` is the length of the program, all of
     which is read from memory.
     """
+    if isinstance(mapping, DepthwiseMapping):
+        return mapping.expected_counts(commands)
     layer, windows, runs, parts = mapping.layer, mapping.windows, mapping.filter_runs, mapping.parts
     logical = sum(part.logical_rows for part in parts)
     taps = sum(part.logical_rows * part.taps for part in parts)

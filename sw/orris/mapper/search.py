@@ -7,10 +7,13 @@ from orris_hw.config import AcceleratorConfig
 
 from ..layers import ConvLayer
 from .cost import bucket, rank
+from .depthwise import DepthwiseMapping, map_depthwise
 from .errors import MappingError
 from .limits import POSITIONS, WORD_COLUMNS, broken_limit
 from .mapping import Held, Mapping, Order
 from .tiling import Part, ceil_div, part_columns, part_rows, parts, row_step
+
+AnyMapping = Mapping | DepthwiseMapping
 
 _CHOICES = 6  # sizes of a kind that are tried, from the largest down
 _SHAPES = 1500  # shapes that are looked at, from the one that could be fastest on
@@ -50,7 +53,7 @@ def map_layer(
     chunk: int | None = None,
     order: Order | None = None,
     pixel_lanes: int | None = None,
-) -> Mapping:
+) -> AnyMapping:
     """The mapping of fewest cycles by a closed estimate; `orris.cost.best_mapping` looks more closely.
 
     Given parameters are kept, the others are searched. `pixel_lanes` is the layout of the ifmap: by default
@@ -73,9 +76,13 @@ def best_mappings(
     given: dict[str, int | None] | None = None,
     order: Order | None = None,
     pixel_lanes: int | None = None,
-) -> list[Mapping]:
+) -> list[AnyMapping]:
     """Up to `count` mappings, the best by `aim` first; otherwise as `map_layer`."""
-    search = _Search(layer, config, aim, given or {}, order)
+    given = given or {}
+    if order is None and pixel_lanes in (None, config.block) and not any(given.values()):
+        if (stacked := map_depthwise(layer, config)) is not None:
+            return [stacked]
+    search = _Search(layer, config, aim, given, order)
     lanes = [pixel_lanes] if pixel_lanes is not None else _pixel_lanes(layer, config)
     for thorough in (False, True):
         for choice in lanes:
