@@ -13,7 +13,7 @@ from orris.driver import Device, DeviceError
 from orris.golden import LayerData, conv2d, conv2d_fixed_point, random_layer_data
 from orris.golden.tensors import IntArray
 from orris.layers import ConvLayer
-from orris.mapper import Mapping, map_layer
+from orris.mapper import AnyMapping, map_layer
 from orris.report import LayerReport
 from orris_hw.config import AcceleratorConfig
 
@@ -63,7 +63,7 @@ def run_layer(
     *,
     seed: int = 0,
     zeros: float | None = None,
-    mapping: Mapping | None = None,
+    mapping: AnyMapping | None = None,
     memory: MemoryModel | None = None,
     trace: Path | None = None,
     watcher: Watcher | None = None,
@@ -132,7 +132,7 @@ def layer_data(
     )
 
 
-def golden_ofmap(mapping: Mapping, data: LayerData) -> IntArray:
+def golden_ofmap(mapping: AnyMapping, data: LayerData) -> IntArray:
     """What the layer must give; in fixed point it depends on the order in which the mapping adds."""
     layer, config = mapping.layer, mapping.config
     if config.arithmetic == "fixed_point":

@@ -70,7 +70,8 @@ def test_random_layers(config: AcceleratorConfig, seed: int) -> None:
             latency=numbers.choice([0, 100]), bandwidth=numbers.choice([8.0, 3.0, 16.0]),
             stalls=numbers.choice([0.0, 0.3]),
         )  # fmt: skip
-        report = run_layer(layer, config, seed=numbers.randrange(1 << 30), mapping=mapping, memory=memory).report
+        begin = numbers.randrange(1 << 30)
+        report = run_layer(layer, config, seed=begin, mapping=mapping, memory=memory).report
         assert report.problem is None, f"{layer}\n{mapping.as_dict()}"
         assert report.mismatches == 0, f"{layer}\n{mapping.as_dict()}"
         assert report.surprises == {}, f"{layer}\n{mapping.as_dict()}"

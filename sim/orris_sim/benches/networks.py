@@ -89,10 +89,10 @@ def ifmap_row(config: AcceleratorConfig, beats: list[Beat]) -> tuple[list[Beat],
             onward.append(beat)
             chunk = (beat["chunk"] - own[RowField.CHUNK]) % 64
             if chunk <= own[RowField.CHUNKS] and beat["phase"] == own[RowField.PHASE]:
-                first, beats = own[RowField.LANES] & 7, own[RowField.LANES] >> 3 & 7
+                first, last = own[RowField.LANES] & 7, own[RowField.LANES] >> 3 & 7
                 advance, second = own[RowField.SPLIT] & 15, own[RowField.SPLIT] >> 4 & 7
                 pair_tags = 16 * (own[RowField.SPLIT] >> 7)
-                for index in range(beats + 1):
+                for index in range(last + 1):
                     value = 0
                     for half, more in enumerate((0, second)[: config.networks.x_lanes]):
                         lane = (first + index * advance + more) % lanes

@@ -7,9 +7,9 @@ computes and stores it. Loads run `_AHEAD` steps ahead. Rings and their tokens::
     LOAD filters  --FILTER_FULL-->  RUN    --FILTER_FREE-->  LOAD filters, block by block
     RUN           --OFMAP_FULL-->   STORE  --OFMAP_FREE-->   the RUN that takes the area next
 
-Where post-processing does not hold all parameters, the last STORE of a batch of channel blocks gives its token
-to PARAMETER_FREE instead; the LOAD of the parameters that follow in their place takes it, and hands it to
-the first RUN of its batch as OFMAP_READY.
+Where post-processing does not hold all parameters, the last STORE of a batch of channel blocks gives its
+token to PARAMETER_FREE instead; the LOAD of the parameters that follow in their place takes it, and hands
+it to the first RUN of its batch as OFMAP_READY.
 """
 
 from collections.abc import Iterator

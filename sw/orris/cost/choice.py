@@ -9,7 +9,7 @@ from orris_hw.config import AcceleratorConfig
 from orris_hw.errors import OrrisError
 
 from ..layers import ConvLayer
-from ..mapper import Mapping, best_mappings
+from ..mapper import AnyMapping, Mapping, best_mappings
 from ..mapper import cycles as estimated_cycles
 from .energy import Energy, EnergyTable, energy, energy_table
 from .expected import expected_counters
@@ -49,7 +49,7 @@ def parse_aim(text: str) -> float:
 class Candidate:
     """A mapping with all that it is expected to cost."""
 
-    mapping: Mapping
+    mapping: AnyMapping
     timing: Timing
     counters: Table[str, int] = field(repr=False)
     energy: Energy
@@ -107,7 +107,7 @@ def ranked_mappings(
     estimate = _Estimate(layer, config, aim, table)
     result, passes = [], 0
     for mapping in best_mappings(layer, config, estimate, _CONSIDERED, pixel_lanes=pixel_lanes):
-        passes += mapping.passes * len(mapping.filter_runs) * len(mapping.windows)
+        passes += mapping.all_passes
         if result and passes > _PASSES:
             break
         timing = layer_timing(mapping, memory)
@@ -123,6 +123,6 @@ def best_mapping(
     aim: float = 1.0,
     memory: MemoryTiming | None = None,
     pixel_lanes: int | None = None,
-) -> Mapping:
+) -> AnyMapping:
     """The best mapping of a layer; parameters and errors are those of `ranked_mappings`. Kept once found."""
     return ranked_mappings(layer, config, aim, memory=memory, pixel_lanes=pixel_lanes)[0].mapping

@@ -1,12 +1,12 @@
 """All performance counters as they are expected, those included that depend on data and time."""
 
 from ..layers import ConvLayer
-from ..mapper import Mapping, expected_counts
+from ..mapper import AnyMapping, expected_counts
 from .program import Timing
 
 
 def expected_counters(
-    mapping: Mapping, timing: Timing, zeros: float | None = None, commands: int = 0
+    mapping: AnyMapping, timing: Timing, zeros: float | None = None, commands: int = 0
 ) -> dict[str, int]:
     """Counters of a mapped layer by name, and `macs`: those made and those gated together.
 
@@ -17,9 +17,8 @@ def expected_counters(
     layer, config = mapping.layer, mapping.config
     counts = expected_counts(mapping, commands)
     macs, taps = counts["macs"], max(1, mapping.taps)
-    made = sum(part.taps * part.logical_rows for part in mapping.parts)
     zeros = layer.ifmap_zeros if zeros is None else zeros
-    busy = min(1.0, layer.taps / made) * _inside(layer) * (1 - zeros)
+    busy = min(1.0, layer.taps / mapping.macs_per_output) * _inside(layer) * (1 - zeros)
     if not config.zero_gating:
         busy = 1.0
     done = round(macs * busy)

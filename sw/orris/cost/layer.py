@@ -5,12 +5,12 @@ import numpy as np
 from ..compiler import Addresses, Placement, ifmap_layout, layer_commands, layer_constants, ofmap_layout
 from ..compiler.layout import value_type
 from ..golden import Requant
-from ..mapper import Mapping
+from ..mapper import AnyMapping
 from .memory import MemoryTiming
 from .program import Timing, program_timing
 
 
-def layer_timing(mapping: Mapping, memory: MemoryTiming | None = None) -> Timing:
+def layer_timing(mapping: AnyMapping, memory: MemoryTiming | None = None) -> Timing:
     """Expected timing of the program that runs a mapped layer: it does not depend on the data."""
     layer, config = mapping.layer, mapping.config
     requant = Requant.plain(np.zeros(layer.M, np.int64), value_type(config))

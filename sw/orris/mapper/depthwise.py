@@ -226,6 +226,20 @@ class DepthwiseMapping:
             (window, columns, often) for rows, columns in self.tiles for window in self.windows(rows)
         ]
 
+    @property
+    def taps(self) -> int:
+        """Taps of a PE."""
+        return self.layer.S
+
+    @property
+    def macs_per_output(self) -> int:
+        return self.layer.taps
+
+    @property
+    def all_passes(self) -> int:
+        """Passes of the layer, each a RUN of its own."""
+        return sum(often for *_, often in self.runs)
+
     def sent(self, rows: Span, columns: Span) -> tuple[int, int]:
         """Ifmap rows and columns of a RUN that some filter sees."""
         layer = self.layer
@@ -294,7 +308,7 @@ class DepthwiseMapping:
         return total
 
     def expected_cycles(self, latency: int) -> int:
-        """Cycles of the layer: the first loads, then the slower of compute and memory, then the last store."""
+        """Cycles of the layer: the first loads, the slower of compute and memory, then the last store."""
         first, last = self.tiles[0], self.tiles[-1]
         rows = first[0] if self.blocks > 1 else self.windows(first[0])[0]
         start = rows.stored * first[1].stored + self.slot_words + 2 * latency
@@ -316,15 +330,15 @@ def _kept(span: Span, taps: int) -> int:
 
 
 def map_depthwise(layer: ConvLayer, config: AcceleratorConfig) -> DepthwiseMapping | None:
-    """The fastest mapping of this kind; None where the layer or the configuration does not lend itself to it."""
+    """The fastest mapping of this kind; None where layer or configuration do not lend themselves to it."""
     if not (layer.C == 1 and layer.G > 1 and layer.M == layer.G and layer.D == 1):
         return None
     if layer.R > config.array.rows or layer.S > min(config.scratchpads.ifmap, config.scratchpads.filter):
         return None
     if max(layer.U if layer.R > 1 else 1, layer.V) > STRIDE:
         return None
-    best = min(_candidates(layer, config), key=lambda m: max(m.compute_cycles, m.memory_words), default=None)
-    return best
+    found = _candidates(layer, config)
+    return min(found, key=lambda mapping: max(mapping.compute_cycles, mapping.memory_words), default=None)
 
 
 def _candidates(layer: ConvLayer, config: AcceleratorConfig) -> Iterator[DepthwiseMapping]:
@@ -349,7 +363,8 @@ def _largest(
 ) -> DepthwiseMapping | None:
     """The one with the largest tiles that fit; of whole planes, enough to make long transfers."""
     plane = layer.E * layer.F
-    blocks = max(1, min(8, _UNIT_WORDS // plane, config.post_processing.channels // config.block // PARAMETER_SLOTS))
+    held = config.post_processing.channels // config.block
+    blocks = max(1, min(8, _UNIT_WORDS // plane, held // PARAMETER_SLOTS))
     for count in range(min(blocks, ceil_div(layer.channels, config.block)), 0, -1):
         found = DepthwiseMapping(layer, config, stacks, sets, e, layer.F, layer.E, count)
         if layer.F <= POSITIONS and found.columns[0].full <= WORD_COLUMNS and found.plan is not None:

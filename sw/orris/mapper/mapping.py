@@ -186,6 +186,16 @@ class Mapping:
         return sum(part.passes for part in self.parts)
 
     @property
+    def macs_per_output(self) -> int:
+        """Multiply-accumulates of the array behind an ofmap value, for channels that fill up a group too."""
+        return sum(part.taps * part.logical_rows for part in self.parts)
+
+    @property
+    def all_passes(self) -> int:
+        """Passes of the layer."""
+        return self.passes * len(self.filter_runs) * len(self.windows)
+
+    @property
     def accumulates(self) -> bool:
         """Psums wait in the global buffer between passes."""
         return self.passes > 1

@@ -87,7 +87,7 @@ def best_mappings(
     for thorough in (False, True):
         for choice in lanes:
             if found := search.best(choice, count, thorough):
-                return found
+                return list(found)
     raise MappingError(search.reason)
 
 

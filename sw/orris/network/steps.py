@@ -19,7 +19,7 @@ from ..compiler import (
 from ..graph import operators as ops
 from ..graph.quantised import QuantisedLayer
 from ..layers import ConvLayer
-from ..mapper import Mapping, cycles
+from ..mapper import AnyMapping, cycles
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ConvolutionStep:
 
     operator: ops.Operator
     work: QuantisedLayer
-    mapping: Mapping
+    mapping: AnyMapping
     constants: LayerConstants = field(repr=False)
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 from orris_hw.config import AcceleratorConfig
 
 from ..layers import ConvLayer
-from ..mapper import Mapping
+from ..mapper import AnyMapping
 
 STALLS = ("stall_ifmap", "stall_filter", "stall_psum")
 TIMES = ("cycles", *STALLS)
@@ -30,7 +30,7 @@ class LayerReport:
 
     layer: ConvLayer
     config: AcceleratorConfig
-    mapping: Mapping
+    mapping: AnyMapping
     counters: dict[str, int]
     predicted: dict[str, int]
     mismatches: int
