@@ -204,6 +204,13 @@ class CommandModel:
         check(f["pad_left"] + f["width"] <= f["full_width"], "width")
         check(f["kept"] <= f["period"] and (f["period"] == 1 or pixels == 1), "period")
         check(f["filter_start"] < f["filter_slots"], "filter_start")
+        if f["stacks"] or f["split"]:
+            stacks, apart = f["stacks"] + 1, f["split"] * (f["stacks"] + 1)
+            check(f["rows"] == f["last_rows"] == stacks * f["R"] and f["passes"] == 1, "stacked rows")
+            last = f["first_lane"] + f["stacks"] + (f["sets"] - 1) * apart
+            check(f["q"] == 1 and last < min(lanes, f["pixel_lanes"]), "lanes of stacked sets")
+            pairs = -(-f["sets"] // config.networks.x_lanes)
+            check(pairs == 1 or -(-f["full_height"] // f["stride"]) <= 16, "diagonals of a pair of sets")
         q, group_lanes = f["q"], f["group_lanes"]
         check(group_lanes in (q, f["pixel_lanes"]) and f["first_lane"] + q <= f["pixel_lanes"], "lanes")
         check(f["pixel_lanes"] & (f["pixel_lanes"] - 1) == 0, "pixel_lanes")
@@ -265,7 +272,9 @@ class CommandModel:
             if not (last_pass and f["last"]):
                 yield "moved"
             blocks: dict[int, np.ndarray] = {}
-            joined = np.zeros((sets, e, positions, p), np.int64)
+            # Stacked sets of rows have psums of their own, which leave a column from the top set down.
+            stacks = f["stacks"] + 1
+            joined = np.zeros((sets, e, positions, p, stacks), np.int64)
             for i in range(rows - 1, -1, -1):
                 logical = k * f["rows"] + i
                 group, r = divmod(logical, f["R"])
@@ -273,23 +282,29 @@ class CommandModel:
                 block, lane = divmod(lane, f["pixel_lanes"])
                 if block not in blocks:
                     blocks[block] = self._block(f, block)
-                ifmap = blocks[block][lane : lane + f["q"], r : r + (e - 1) * f["stride"] + 1 : f["stride"]]
-                stream = ifmap.transpose(1, 2, 0).reshape(e, -1)  # x-major, channel minor
-                own = self._row(stream[:, starts], weights[:, i], f["shift"])
-                joined = self._limit(own + joined)
-                self._count_row(f, stream)
+                stack = group if f["stacks"] else 0
+                for s in range(sets):
+                    first = lane + f["split"] * s * stacks
+                    rows_of_r = slice(r, r + (e - 1) * f["stride"] + 1, f["stride"])
+                    ifmap = blocks[block][first : first + f["q"], rows_of_r]
+                    stream = ifmap.transpose(1, 2, 0).reshape(e, -1)  # x-major, channel minor
+                    own = self._row(stream[:, starts], weights[s : s + 1, i], f["shift"])
+                    joined[s, ..., stack] = self._limit(own[0] + joined[s, ..., stack])
+                    self._count_row(f, stream, below=f["stacks"] - stack)
             sent = sum(row % f["stride"] < f["R"] for row in range(f["full_height"])) * len(columns)
             beats = max(1, f["pixel_lanes"] // self.ifmap_lanes)
             self.counts["net_ifmap_beats"] += sent * len(blocks) * beats
             self._give(f["signal_filter"])
             yield "moved"
-            psums = joined if k == 0 and f["first"] else self._limit(self._read_psums(f) + joined)
+            joined = joined.reshape(sets, e, positions, p * stacks)
+            leaving = f | {"p": p * stacks}
+            psums = joined if k == 0 and f["first"] else self._limit(self._read_psums(leaving) + joined)
             if not (last_pass and f["last"]):
-                self._write_psums(f, psums)
+                self._write_psums(leaving, psums)
         self._give(f["signal_ifmap"])
         if f["last"]:
             yield from self._take(f["wait_ofmap"])
-            self._post_process(f, psums)
+            self._post_process(f | {"p": p * (f["stacks"] + 1)}, psums)
             yield "moved"
             self._give(f["signal_ofmap"])
 
@@ -306,15 +321,15 @@ class CommandModel:
         width = self.config.psum_width
         return wrap(psums, width) if self.config.arithmetic == "integer" else saturate(psums, width)
 
-    def _count_row(self, f, stream: np.ndarray) -> None:
-        pes = f["e"] * f["sets"]
-        filters = f["p"] * f["taps"]
+    def _count_row(self, f, stream: np.ndarray, below: int) -> None:
+        """The PEs of one row and filter set; `below` are the stacked sets whose psums it passes on."""
+        pes, filters = f["e"], f["p"] * f["taps"]
         self.counts["macs"] += pes * filters * f["positions"]
-        self.counts["net_filter_beats"] += f["sets"] * -(-filters // self.filter_lanes)
+        self.counts["net_filter_beats"] += -(-filters // self.filter_lanes)
         self.counts["spad_filter_write"] += pes * filters
-        self.counts["spad_ifmap_write"] += f["sets"] * stream.size
+        self.counts["spad_ifmap_write"] += stream.size
         self.counts["spad_ifmap_read"] += pes * f["taps"] * f["positions"]
-        self.counts["net_psum_values"] += pes * f["p"] * f["positions"]
+        self.counts["net_psum_values"] += pes * f["p"] * f["positions"] * (1 + below)
 
     # -- psums ---------------------------------------------------------------------------------------------
     def _psum_slots(self, f, column: int) -> np.ndarray:

@@ -117,7 +117,7 @@ def test_channels_are_split_where_the_buffer_is_small():
     assert mapping.chunk < layer.C
 
 
-@pytest.mark.parametrize("name", ["mobilenetv1.dw12", "resnet18.layer4.0.downsample"])
+@pytest.mark.parametrize("name", ["mobilenetv1.dw12", "mobilenetv1.dw13", "resnet18.layer4.0.downsample"])
 def test_real_layers(name, seed):
     check_layer(find_layer(name), ORRIS, seed)
 
