@@ -23,7 +23,7 @@ CODE = 0xC000
 STANDSTILL = 600
 """Cycles without progress after which the accelerator gives up."""
 GOOD = ConvLayer(name="good", M=8, C=8, H=6, W=6, R=3, S=3, padding=Padding.all(1))
-PROGRAMS = 10_000
+PROGRAMS = 5_000
 LONG_PROGRAMS = 100_000
 
 
@@ -112,7 +112,8 @@ def campaign(seed: int, programs: int) -> None:
     assert all(count for code, count in ends.items() if code not in (ErrorCode.BUS_READ, ErrorCode.BUS_WRITE))
 
 
-def test_wild_programs(seed):
+@pytest.mark.parametrize("part", range(2))
+def test_wild_programs(seed, part):
     campaign(seed, PROGRAMS)
 
 

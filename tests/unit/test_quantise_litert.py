@@ -10,64 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from litert_models import Quantised, build, interpreter, run, schema
 from orris.golden import Requant, conv2d
 from orris.layers import ConvLayer, Padding, same_padding
 
-flatbuffers = pytest.importorskip("flatbuffers")
-interpreter = pytest.importorskip("ai_edge_litert.interpreter")
-schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
-
 MODELS = Path(__file__).parents[3] / "shared" / "models"
-TYPES = {np.dtype(np.int8): schema.TensorType.INT8, np.dtype(np.int32): schema.TensorType.INT32}
-
-
-@dataclass
-class Quantised:
-    """A quantised tensor of a model; no `values`: computed or given at run time."""
-
-    shape: tuple[int, ...]
-    scale: np.ndarray
-    zero_point: int = 0
-    axis: int = 0
-    values: np.ndarray | None = None
-
-
-def build(operator: int, options: object, inputs: list[Quantised], output: Quantised) -> bytes:
-    """A model of one operator whose first input is the model's."""
-    buffers, tensors = [schema.BufferT()], []
-    for n, each in enumerate([*inputs, output]):
-        tensor, quantisation, buffer = schema.TensorT(), schema.QuantizationParametersT(), schema.BufferT()
-        quantisation.scale = each.scale.tolist()
-        quantisation.zeroPoint = [each.zero_point] * len(each.scale)
-        quantisation.quantizedDimension = each.axis
-        tensor.name, tensor.shape, tensor.quantization = f"t{n}", list(each.shape), quantisation
-        tensor.type = TYPES[np.dtype(np.int8) if each.values is None else each.values.dtype]
-        if each.values is not None:
-            tensor.buffer = len(buffers)
-            buffer.data = np.frombuffer(each.values.tobytes(), np.uint8)
-            buffers.append(buffer)
-        tensors.append(tensor)
-    code, op, graph, model = schema.OperatorCodeT(), schema.OperatorT(), schema.SubGraphT(), schema.ModelT()
-    code.builtinCode = code.deprecatedBuiltinCode = operator
-    code.version = 5
-    op.inputs, op.outputs = list(range(len(inputs))), [len(inputs)]
-    op.builtinOptions = options
-    op.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
-    graph.tensors, graph.operators, graph.inputs, graph.outputs = tensors, [op], [0], [len(inputs)]
-    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], buffers
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def run(model: bytes, ifmap: np.ndarray) -> np.ndarray:
-    machine = interpreter.Interpreter(
-        model_content=model, experimental_op_resolver_type=interpreter.OpResolverType.BUILTIN_REF
-    )
-    machine.allocate_tensors()
-    machine.set_tensor(machine.get_input_details()[0]["index"], ifmap)
-    machine.invoke()
-    return machine.get_tensor(machine.get_output_details()[0]["index"])
 
 
 @dataclass

@@ -165,7 +165,10 @@ class Requant:
         act_min: int = -(1 << 15),
         act_max: int = (1 << 15) - 1,
     ) -> "Requant":
-        """Parameters as the reference's kernels for int16 activations and int8 weights use them."""
+        """Parameters as the reference's convolutions of int16 activations and int8 weights use them.
+
+        Its fully connected layers do not shorten the multiplier: `from_scales` with "single" gives theirs.
+        """
         pairs = [quantise_multiplier(float(scale)) for scale in scales]
         multipliers = np.array([reduced_multiplier(multiplier) for multiplier, _ in pairs], dtype=np.int64)
         shifts = np.array([shift for _, shift in pairs], dtype=np.int64)
