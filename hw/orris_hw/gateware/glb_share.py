@@ -41,8 +41,8 @@ class _Choice(wiring.Component):
 class ReadShare(wiring.Component):
     """Two read clients on one read port, `first` before `second`; answers come in the order of requests.
 
-    A client that does not take its answers holds up the other one, so neither may wait for what the other
-    has yet to do before it takes them. Latency 0, throughput 1 word per cycle in all.
+    A client that does not take its answers holds up the other one: each asks for no more than it has room
+    for. Latency 0, throughput 1 word per cycle in all.
 
     Members
     -------

@@ -19,8 +19,8 @@ from .vector_walk import WALK, VectorWalk
 
 MAX, SUM, ADD, COPY = range(len(VECTOR_OPS))
 
-_TAPS = 32
-"""Taps asked for and not used."""
+_TAPS = 16
+"""Taps asked for and not used: there is room for their words, which are taken as soon as they come."""
 
 
 class VectorUnit(wiring.Component):
@@ -43,7 +43,7 @@ class VectorUnit(wiring.Component):
     commands : In(stream of indexed(VECTOR))
         Taken when the one before is done.
     read : Out(GlbRead())
-        Answers are always taken in the end, whatever tokens there are.
+        Answers are taken at once.
     write : Out(stream of GLB_WRITE)
     wait, signal : Out(TokenSink()), Out(TokenSource())
     idle : Out(1)
@@ -67,13 +67,14 @@ class VectorUnit(wiring.Component):
         m = Module()
         m.submodules.walk = walk = VectorWalk()
         m.submodules.taps = taps = StreamFifo(data.StructLayout({"target": ADDR_WIDTH, "last": 1}), _TAPS)
+        m.submodules.words = words = StreamFifo(WORD_BITS, _TAPS)
         m.submodules.reduce = reduce = VectorReduce(self._config)
         m.submodules.lanes = lanes = VectorLanes(self._config)
         m.submodules.output = output = SkidBuffer(GLB_WRITE)
         head = Signal(self.commands.payload.shape())
         command = head.command
 
-        self._read(m, walk, taps, reduce)
+        self._read(m, walk, taps, words, reduce)
         self._write(m, command, reduce, lanes, output)
         copy_fields(m, data.View(WALK, walk.command), command)
         copy_fields(m, data.View(RESCALE, lanes.scale), command)
@@ -123,9 +124,10 @@ class VectorUnit(wiring.Component):
                     m.next = "COMMAND"
         return m
 
-    def _read(self, m: Module, walk: Any, taps: Any, reduce: Any) -> None:
+    def _read(self, m: Module, walk: Any, taps: Any, words: Any, reduce: Any) -> None:
         """Asks for a word and notes what it is for; both meet again at its arrival."""
-        req, resp = self.read.req, self.read.resp
+        req = self.read.req
+        wiring.connect(m, wiring.flipped(self.read.resp), words.i)
         m.d.comb += [
             req.valid.eq(walk.o.valid & taps.i.ready),
             req.payload.eq(walk.o.payload.source),
@@ -134,12 +136,12 @@ class VectorUnit(wiring.Component):
             taps.i.payload.last.eq(walk.o.payload.last),
             walk.o.ready.eq(req.ready & taps.i.ready),
             # What a word is for is known long before it comes.
-            reduce.i.valid.eq(resp.valid),
-            reduce.i.payload.word.eq(resp.payload),
+            reduce.i.valid.eq(words.o.valid),
+            reduce.i.payload.word.eq(words.o.payload),
             reduce.i.payload.target.eq(taps.o.payload.target),
             reduce.i.payload.last.eq(taps.o.payload.last),
-            resp.ready.eq(reduce.i.ready),
-            taps.o.ready.eq(resp.valid & resp.ready),
+            words.o.ready.eq(reduce.i.ready),
+            taps.o.ready.eq(words.o.valid & words.o.ready),
         ]
 
     def _write(self, m: Module, command: Any, reduce: Any, lanes: Any, output: Any) -> None:

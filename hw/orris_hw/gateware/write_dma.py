@@ -52,8 +52,8 @@ class WriteDma(wiring.Component):
     Latency: 5 cycles from transfer to awvalid, 6 to read.valid, 2 from data to wvalid. Throughput: 1 word
     per cycle, while min(row_words, 32) * outstanding covers the latency of write responses and bursts have
     2 words or more on average. Bursts are INCR, at most 32 beats, and cross neither 4 KiB nor a row's end.
-    Words are fetched ahead of W, across bursts and transfers, as far as the buffer's responses and
-    `prefetch` have room.
+    Words are fetched ahead of W, across bursts and transfers, as far as `prefetch` has room for them: they
+    are always taken at once, so that whoever shares the buffer's port does not wait for memory.
 
     An error always belongs to the oldest transfer that is not done. After an error, or once `halt` has been
     high, the block has stopped until reset: it issues no burst and fetches nothing more, drops fetched
@@ -172,7 +172,9 @@ class WriteDma(wiring.Component):
         # Fetch.
         read = self.read
         fetched = Signal(range(axi.MAX_BEATS))  # words of the burst asked for so far
-        fetch = fetches.o.valid & ~stopped & (~read.valid | read.ready)
+        room = Signal(range(self.prefetch + 1), init=self.prefetch)  # places in `words` not spoken for
+        fetch = fetches.o.valid & ~stopped & (~read.valid | read.ready) & (room != 0)
+        m.d.sync += room.eq(room - fetch + (words.o.valid & words.o.ready))
         ends_fetch = fetched == fetches.o.payload.beats - 1
         m.d.comb += fetches.o.ready.eq(fetch & ends_fetch)
         with m.If(fetch):

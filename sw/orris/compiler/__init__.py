@@ -12,6 +12,14 @@ from .layer import (
 )
 from .layout import ActivationLayout, pack_activations, unpack_activations
 from .program import Addresses, Command, Placement, pack_program
+from .vector import (
+    CompiledVector,
+    VectorLayer,
+    VectorParameters,
+    compile_vector,
+    vector_commands,
+    vector_layouts,
+)
 
 __all__ = [
     "ActivationLayout",
@@ -19,9 +27,13 @@ __all__ = [
     "Command",
     "CompileError",
     "CompiledLayer",
+    "CompiledVector",
     "LayerConstants",
     "Placement",
+    "VectorLayer",
+    "VectorParameters",
     "compile_layer",
+    "compile_vector",
     "ifmap_layout",
     "layer_commands",
     "layer_constants",
@@ -29,4 +41,6 @@ __all__ = [
     "pack_activations",
     "pack_program",
     "unpack_activations",
+    "vector_commands",
+    "vector_layouts",
 ]

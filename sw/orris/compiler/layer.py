@@ -78,6 +78,10 @@ class CompiledLayer:
         """Bytes for `self.ifmap.address`; TensorError if the tensor (N, G*C, H, W) is not the layer's."""
         return pack_activations(ifmap, self.ifmap.layout, fill=self.requant.zp_in)
 
+    def pack_ifmaps(self, ifmap: IntArray) -> list[tuple[int, NDArray[np.uint8]]]:
+        """(byte address, bytes) of the ifmap, as `pack_ifmap` gives them."""
+        return [(self.ifmap.address, self.pack_ifmap(ifmap))]
+
     def unpack_ofmap(self, content: NDArray[np.uint8] | bytes) -> IntArray:
         """The ofmap (N, M, E, F) from the bytes at `self.ofmap.address`."""
         return unpack_activations(content, self.ofmap.layout)

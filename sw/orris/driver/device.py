@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from orris_hw.config import AcceleratorConfig
 from orris_hw.register_map import COUNTERS, IDENT, REGISTER, VERSION, ErrorCode, constants, counter_offset
 
-from ..compiler import CompiledLayer
+from ..compiler import CompiledLayer, CompiledVector
 from ..golden.tensors import IntArray
 from .errors import DeviceError
 from .program import Program
@@ -39,7 +39,7 @@ class Device:
         self._identify()
 
     def run_layer(
-        self, compiled: CompiledLayer, ifmap: IntArray, timeout: int = DEFAULT_TIMEOUT,
+        self, compiled: CompiledLayer | CompiledVector, *ifmaps: IntArray, timeout: int = DEFAULT_TIMEOUT,
         max_cycles: int = WAIT_CYCLES,
     ) -> LayerResult:
         """Load everything, run the layer, and fetch its ofmap.
@@ -47,29 +47,28 @@ class Device:
         Raises
         ------
         TensorError
-            An ifmap of another shape or type than the layer's.
+            Ifmaps of another number, shape or type than the layer's.
         DeviceError
             The layer is for another configuration, the program stopped with an error, or it did not end in
             `max_cycles`.
         """
-        self.load(compiled, ifmap)
+        self.load(compiled, *ifmaps)
         self.start(compiled, timeout)
         self.finish(max_cycles)
         ofmap = compiled.ofmap
         content = self._transport.read_memory(ofmap.address, ofmap.layout.bytes)
         return LayerResult(compiled.unpack_ofmap(content), self.counters())
 
-    def load(self, compiled: CompiledLayer, ifmap: IntArray) -> None:
-        """Put program, constants and ifmap into memory."""
+    def load(self, compiled: CompiledLayer | CompiledVector, *ifmaps: IntArray) -> None:
+        """Put program, constants and ifmaps into memory."""
         if compiled.config.content_hash() != self.config.content_hash():
             raise DeviceError(
                 f"{compiled.layer.name} is compiled for {compiled.config.name}, "
                 f"the device is {self.config.name}"
             )
-        content = compiled.pack_ifmap(ifmap)  # checked before anything is written
-        for address, segment in compiled.segments:
+        contents = compiled.pack_ifmaps(*ifmaps)  # checked before anything is written
+        for address, segment in (*compiled.segments, *contents):
             self._transport.write_memory(address, segment)
-        self._transport.write_memory(compiled.ifmap.address, content)
 
     def start(self, program: Program, timeout: int = DEFAULT_TIMEOUT) -> None:
         """Start a program that is in memory, such as that of a layer after `load`."""
