@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from . import board, config, demo, doctor, generate, inspect, presets, run, simulate
+from . import bench, board, config, demo, doctor, fpga, generate, inspect, map, presets, run, simulate
 from .errors import ErrorReportingGroup
 
-COMMANDS = (doctor, presets, config, demo, generate, simulate, inspect, run, board)
+COMMANDS = (doctor, presets, config, demo, generate, simulate, map, bench, inspect, run, board, fpga)
 
 app = typer.Typer(
     cls=ErrorReportingGroup,

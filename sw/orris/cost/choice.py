@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import log
 
 from orris_hw.config import AcceleratorConfig
@@ -116,7 +115,9 @@ def ranked_mappings(
     return sorted(result, key=lambda candidate: candidate.score(aim))
 
 
-@lru_cache(maxsize=1024)
+_kept: dict[object, AnyMapping] = {}
+
+
 def best_mapping(
     layer: ConvLayer,
     config: AcceleratorConfig,
@@ -125,4 +126,8 @@ def best_mapping(
     pixel_lanes: int | None = None,
 ) -> AnyMapping:
     """The best mapping of a layer; parameters and errors are those of `ranked_mappings`. Kept once found."""
-    return ranked_mappings(layer, config, aim, memory=memory, pixel_lanes=pixel_lanes)[0].mapping
+    key = layer, layer.ifmap_zeros, config, aim, memory, pixel_lanes
+    if key not in _kept:
+        ranked = ranked_mappings(layer, config, aim, memory=memory, pixel_lanes=pixel_lanes)
+        _kept[key] = ranked[0].mapping
+    return _kept[key]
