@@ -11,7 +11,8 @@ from pathlib import Path
 
 from . import isolation
 from .errors import SimulationError
-from .toolchain import MAKE_SETTINGS, compiler, verilator_environment, verilator_root, versions
+from .lockstep import LANES_HEADER
+from .toolchain import MAKE_SETTINGS, compiler, machine, verilator_environment, verilator_root, versions
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 TOP = "orris"
@@ -27,10 +28,13 @@ OPTIMISE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 _MAKEFILE = """\
 include Vorris.mk
 OBJECTS = harness.o verilated.o verilated_threads.o $(if $(filter 1,$(VM_TRACE_VCD)),verilated_vcd_c.o)
+OBJECTS += $(patsubst %.cpp,%.o,$(wildcard lockstep.cpp)) $(if $(wildcard lockstep.cpp),verilated_dpi.o)
 libsim.so: $(OBJECTS) $(VM_PREFIX)__ALL.a
 \t$(CXX) -shared -o $@ $(OBJECTS) $(VM_PREFIX)__ALL.a -lpthread
 harness.o: harness.cpp
 \t$(CXX) $(CPPFLAGS) $(CXXFLAGS) -O2 -c -o $@ $<
+lockstep.o: lockstep.cpp lanes.h
+\t$(CXX) -std=gnu++17 -fPIC -O2 $(MACHINE) -Wno-psabi -c -o $@ $<
 """
 
 Progress = Callable[[str], None]
@@ -49,6 +53,7 @@ def build(
     trace: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
+    program: str = "",
     sources: Sequence[Path] = (HARNESS,),
 ) -> Path:
     """The simulator library of a Verilog text whose top module is `orris`; built if it is not there yet.
@@ -64,6 +69,8 @@ def build(
         Compilers side by side; as many as there are cores by default.
     progress : callable
         Told in a few words what is going on.
+    program : str
+        C++ that the Verilog calls; see `lockstep`.
     sources : paths
         The C++ harness and the headers beside it.
 
@@ -77,6 +84,8 @@ def build(
     control = isolation.isolation(verilog)
     texts = [source.read_text() for source in sources]
     identity = "\0".join([verilog, control, *texts, _MAKEFILE, *flags, *OPTIMISE, versions()])
+    if program:
+        identity += "\0".join(["", program, LANES_HEADER.read_text(), *machine()])
     place = cache_directory() / "simulators" / hashlib.sha256(identity.encode()).hexdigest()[:24]
     library = place / "libsim.so"
     if library.exists():
@@ -94,11 +103,15 @@ def build(
             (work / "Makefile").write_text(_MAKEFILE)
             for source in sources:
                 shutil.copy(source, work / ("harness.cpp" if source is sources[0] else source.name))
+            if program:
+                (work / "lockstep.cpp").write_text(program)
+                shutil.copy(LANES_HEADER, work / "lanes.h")
             verilator = str(verilator_root() / "bin" / "verilator")
             _run([verilator, *flags, "-Mdir", ".", "isolation.vlt", "top.v"], work, "Verilator")
             tell("compiling the C++")
             make = ["make", "-s", f"-j{jobs or os.cpu_count() or 1}", "libsim.so", *MAKE_SETTINGS, *OPTIMISE]
             make += [f"CXX={compiler()}", f"LINK={compiler()}", "USER_CPPFLAGS=-fPIC"]
+            make += [f"MACHINE={machine()[0]}"]
             _run(make, work, "the C++ compiler")
             result = work / "result"
             result.mkdir()

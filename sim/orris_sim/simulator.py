@@ -12,7 +12,8 @@ from orris_hw.config import AcceleratorConfig
 
 from .build import Progress, build
 from .errors import SimulationError
-from .verilog_cache import cached_verilog
+from .lockstep import with_lockstep
+from .verilog_cache import GRID, cached_grid, cached_verilog
 
 SLICE = 250_000
 """Cycles between two reports of progress."""
@@ -72,7 +73,12 @@ class Simulator:
         progress: Progress | None = None,
     ):
         verilog = cached_verilog(config, progress)
-        self._library = _bind(build(verilog, trace=trace is not None, progress=progress))
+        if trace is None:  # a waveform shows the inside of every PE
+            replaced = with_lockstep(verilog, cached_grid(config, progress), GRID)
+            library = build(replaced.verilog, program=replaced.program, progress=progress)
+        else:
+            library = build(verilog, trace=True, progress=progress)
+        self._library = _bind(library)
         self._machine = self._library.orris_new(memory_bytes, latency, bandwidth, seed, stalls)
         if trace is not None and not self._library.orris_trace(self._machine, str(trace).encode()):
             raise SimulationError(f"cannot write the waveform {trace}")

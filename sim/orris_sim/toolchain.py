@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,3 +64,11 @@ def versions() -> str:
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         lines.append(result.stdout.splitlines()[0] if result.stdout else result.stderr)
     return "\n".join(lines)
+
+
+@cache
+def machine() -> tuple[str, str]:
+    """The flag that makes the compiler use this machine's instructions, and what it stands for here."""
+    command = [*compiler().split(), "-march=native", "-dM", "-E", "-x", "c++", os.devnull]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return ("", "") if result.returncode else ("-march=native", result.stdout)

@@ -1,16 +1,21 @@
-"""The Verilog of a configuration, generated once for each state of the hardware's sources."""
+"""The Verilog and netlists of a configuration, generated once for each state of the hardware's sources."""
 
 import hashlib
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import orris_hw
 from orris_hw.config import AcceleratorConfig
-from orris_hw.emission import emit_verilog, write_if_changed
+from orris_hw.emission import emit_netlist, emit_verilog, write_if_changed
 from orris_hw.gateware.accelerator import Accelerator
+from orris_hw.gateware.pe_grid import PEGrid
 
 from .build import TOP, Progress, cache_directory
 from .errors import SimulationError
+
+GRID = "pe_grid"
+"""Name of the module that holds all PEs."""
 
 
 def cached_verilog(config: AcceleratorConfig, progress: Progress | None = None) -> str:
@@ -28,18 +33,30 @@ def cached_verilog(config: AcceleratorConfig, progress: Progress | None = None) 
     SimulationError
         If the cache cannot be written.
     """
-    path = cache_directory() / "verilog" / f"{_identity(config)[:24]}.v"
+    return _cached(config, "v", progress, lambda: emit_verilog(Accelerator(config), TOP))
+
+
+def cached_grid(config: AcceleratorConfig, progress: Progress | None = None) -> str:
+    """RTLIL of the accelerator's module `GRID`, its rows and tiles as modules; like `cached_verilog`."""
+    modules = ("pe_row", "pe_tile")
+    return _cached(config, "grid.il", progress, lambda: emit_netlist(PEGrid(config), GRID, modules))
+
+
+def _cached(
+    config: AcceleratorConfig, ending: str, progress: Progress | None, generate: Callable[[], str]
+) -> str:
+    path = cache_directory() / "verilog" / f"{_identity(config)[:24]}.{ending}"
     if path.is_file():
         return path.read_text(encoding="utf-8")
     if progress:
         progress("generating the Verilog")
-    verilog = emit_verilog(Accelerator(config), TOP)
+    text = generate()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_if_changed(path, verilog)
+        write_if_changed(path, text)
     except OSError as error:
         raise SimulationError(f"cannot write to the cache {path.parent}: {error.strerror}") from error
-    return verilog
+    return text
 
 
 def _identity(config: AcceleratorConfig) -> str:

@@ -3,7 +3,7 @@
 from .files import describe, emit_to, write_if_changed
 from .once import Once
 from .ports import EmissionError, Port
-from .verilog import Emitted, emit, emit_verilog
+from .verilog import Emitted, emit, emit_netlist, emit_verilog
 
-__all__ = ["EmissionError", "Emitted", "Once", "Port", "describe", "emit", "emit_to", "emit_verilog",
-           "write_if_changed"]
+__all__ = ["EmissionError", "Emitted", "Once", "Port", "describe", "emit", "emit_netlist", "emit_to",
+           "emit_verilog", "write_if_changed"]

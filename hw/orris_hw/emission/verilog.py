@@ -25,8 +25,9 @@ opt_merge
 opt_dff
 opt_clean -purge
 memory_collect
-write_verilog -noattr
 """
+_WRITE_VERILOG = "write_verilog -noattr\n"
+_WRITE_NETLIST = "flatten\nopt_clean -purge\nopt_merge\nopt_clean -purge\nwrite_rtlil -\n"
 
 @dataclass(frozen=True)
 class Emitted:
@@ -59,15 +60,8 @@ def emit(component: wiring.Component, name: str, header_lines: Sequence[str] = (
     """
     library = ModuleLibrary(check_keys=check_keys)
     top = library.add(component, name)
-    modules: dict[str, str] = {}
-    classes: dict[str, str] = {}
-    for unit in reversed(library.units):  # the top first, inner units later
-        modules |= unit.modules
-        classes |= unit.classes
-    fixed = {unit.name for unit in library.units}
-    modules = merge_modules(modules, fixed, classes, prefix=name)
-    text = _run_yosys(join_modules(modules))
-    bodies = split_verilog(text)
+    modules = _merged(library, name)
+    bodies = split_verilog(_run_yosys(join_modules(modules), _WRITE_VERILOG))
     orders = {unit.name: [port.name for port in unit.ports] for unit in library.units}
     parts = [file_header([name, *header_lines])]
     for module in modules:
@@ -82,12 +76,48 @@ def emit_verilog(component: wiring.Component, name: str, header_lines: Sequence[
     return emit(component, name, header_lines).verilog
 
 
-def _run_yosys(rtlil: str) -> str:
+def emit_netlist(component: wiring.Component, name: str, keep: Sequence[str] = ()) -> str:
+    """Write a component as RTLIL of simple cells, made by the same steps as its Verilog.
+
+    Parameters
+    ----------
+    component, name
+        As for :func:`emit`.
+    keep : sequence of str
+        Modules that stay modules; all others are dissolved in those around them.
+
+    Raises
+    ------
+    EmissionError
+        Like :func:`emit`.
+    """
+    library = ModuleLibrary()
+    library.add(component, name)
+    modules = _merged(library, name)
+    text = "".join(
+        ("attribute \\keep_hierarchy 1\n" if module in keep else "") + join_modules({module: body})
+        for module, body in modules.items()
+    )
+    return _run_yosys(text, _WRITE_NETLIST)
+
+
+def _merged(library: ModuleLibrary, name: str) -> dict[str, str]:
+    """All modules of an emission under their final names, parents first."""
+    modules: dict[str, str] = {}
+    classes: dict[str, str] = {}
+    for unit in reversed(library.units):  # the top first, inner units later
+        modules |= unit.modules
+        classes |= unit.classes
+    fixed = {unit.name for unit in library.units}
+    return merge_modules(modules, fixed, classes, prefix=name)
+
+
+def _run_yosys(rtlil: str, write: str) -> str:
     # The pinned Yosys comes first: another version would write other bytes.
     try:
         yosys: type[YosysBinary] = (
             _BuiltinYosys if _BuiltinYosys.available() else find_yosys(lambda version: version >= (0, 40)))
-        return yosys.run(["-q", "-"], _SCRIPT.format(rtlil=rtlil), ignore_warnings=True)
+        return yosys.run(["-q", "-"], _SCRIPT.format(rtlil=rtlil) + write, ignore_warnings=True)
     except YosysError as error:
-        raise EmissionError(f"Yosys cannot write the Verilog: {error}") from error
+        raise EmissionError(f"Yosys cannot write the design: {error}") from error
 

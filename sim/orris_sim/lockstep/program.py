@@ -1,0 +1,329 @@
+"""The C++ of a tree of modules: one struct per module, with a cycle in three steps."""
+
+from collections.abc import Iterator
+from textwrap import indent
+
+from .expressions import Expressions, Sources, parts
+from .netlist import REGISTERS, Netlist, Source, is_instance
+from .rtlil import Bit, Cell, LockstepError, Spec, read_modules
+
+CLOCK = "clk"
+
+
+def lockstep_program(rtlil: str, top: str) -> str:
+    """C++ for module `top`, its instances, and theirs.
+
+    The instances of `top` are the lanes; theirs are computed one after the other, all lanes of each at
+    once. Each module becomes a struct of its own name: `i_*` are its input ports in 32-bit parts, `o_*`
+    its outputs, which come from registers; `cycle()` does what a rising clock edge does.
+
+    Parameters
+    ----------
+    rtlil : str
+        Modules of simple cells, flattened but for those that are instantiated several times.
+    top : str
+
+    Raises
+    ------
+    LockstepError
+        If a module instantiates different modules, has an output that follows an input within a cycle,
+        a loop, a second clock, or a cell that is not supported.
+    """
+    modules = read_modules(rtlil)
+    outputs = {name: [port[1:] for port in module.outputs] for name, module in modules.items()}
+    chain = [Netlist(modules[top], outputs)]
+    while chain[-1].instances:
+        kinds = {cell.kind[1:] for cell in chain[-1].instances}
+        if len(kinds) > 1:
+            name = chain[-1].module.name
+            raise LockstepError(f"module {name} instantiates different modules: {', '.join(sorted(kinds))}")
+        chain.append(Netlist(modules[kinds.pop()], outputs))
+    structs: list[str] = []
+    for depth, netlist in reversed(list(enumerate(chain))):
+        child = chain[depth + 1] if depth + 1 < len(chain) else None
+        structs.append(_Struct(netlist, child, depth).text())
+    return '#include "lanes.h"\n\n' + "\n".join(structs)
+
+
+def _storage(width: int) -> str:
+    """Smallest type for a word of memory."""
+    return "uint8_t" if width <= 8 else "uint16_t" if width <= 16 else "uint32_t"
+
+
+class _Struct:
+    """Writes the struct of one module."""
+
+    def __init__(self, netlist: Netlist, child: Netlist | None, depth: int):
+        self._net = netlist
+        self._child = child
+        self._top = depth == 0
+        self._numbers = {name: number for number, name in enumerate(netlist.cells)}
+        self._instances = {cell.name: number for number, cell in enumerate(netlist.instances)}
+        self._loaded: dict[str, str] = {}
+        self._widths = self._wanted_widths()
+        self._code = Expressions(self._variable, netlist.sources)
+        self._check_clocks()
+
+    # -- names -------------------------------------------------------------------------------------
+    def _wanted_widths(self) -> dict[tuple[str, str], int]:
+        """How many bits of each cell's output anything looks at."""
+        module = self._net.module
+        specs = [spec for cell in self._net.cells.values() for spec in cell.ports.values()]
+        specs += [self._port(name) for name in module.outputs]
+        widths: dict[tuple[str, str], int] = {}
+        for source in {self._net.source(bit) for spec in specs for bit in spec}:
+            if isinstance(source, Source) and source.cell is not None:
+                key = source.cell, source.port
+                widths[key] = max(widths.get(key, 0), source.index + 1)
+        return widths
+
+    def _port(self, name: str) -> Spec:
+        return [Bit(name, i) for i in range(self._net.module.widths[name])]
+
+    def _width(self, source: Source) -> int:
+        if source.cell is None:
+            return self._net.module.widths[f"\\{source.port}"]
+        if source.cell in self._instances and self._child is not None:
+            return self._child.module.widths[f"\\{source.port}"]
+        return self._widths[source.cell, source.port]
+
+    def _variable(self, source: Source) -> tuple[str, int]:
+        """The local variable of a source; what it is loaded from is noted if it is not computed."""
+        width, number = self._width(source), source.index // 32
+        if source.cell is None:
+            name = f"i_{source.port}_{number}"
+            return f"_{name}", self._load(f"_{name}", name, width)
+        cell = self._net.cells[source.cell]
+        name = f"c{self._numbers[source.cell]}_{number}"
+        if is_instance(cell):
+            name = f"c{self._numbers[source.cell]}_{source.port}_{number}"
+            index, port = self._instances[source.cell], f"o_{source.port}_{number}"
+            self._load(name, self._place(index, port), width)
+        elif cell.kind in REGISTERS or (cell.kind == "$mem_v2" and self._clocked(cell, source)):
+            self._load(f"_{name}", name, width)
+            name = f"_{name}"
+        return name, width
+
+    def _load(self, name: str, place: str, width: int) -> int:
+        self._loaded.setdefault(name, place)
+        return width
+
+    def _place(self, index: int, port: str) -> str:
+        """A port of a child: the top's children are lanes of vectors, others have vectors of their own."""
+        return f"child[{index} / LANES].{port}[{index} % LANES]" if self._top else f"child[{index}].{port}"
+
+    @staticmethod
+    def _clocked(cell: Cell, source: Source) -> bool:
+        return bool(cell.parameters["RD_CLK_ENABLE"] >> (source.index // cell.parameters["WIDTH"]) & 1)
+
+    def _check_clocks(self) -> None:
+        for cell in self._net.cells.values():
+            for port in ("CLK", "RD_CLK", "WR_CLK"):
+                wrong = cell.kind.startswith("$") and any(
+                    source != Source(None, CLOCK, 0) and source != Bit("", 0)
+                    for source in self._net.sources(cell.ports.get(port, []))
+                )
+                if wrong or not cell.parameters.get("CLK_POLARITY", 1):
+                    raise LockstepError(f"{cell.name} has a clock of its own")
+
+    # -- text --------------------------------------------------------------------------------------
+    def text(self) -> str:
+        module = self._net.module
+        word = "uint32_t" if self._top else "V"
+        lines = [f"struct {module.name} {{", f"    using W = {word};", *indented(self._members())]
+        lines += [f"    {module.name}() {{ outputs(); }}"]
+        lines += ["    void outputs() {", *indented(self._outputs(), 8), "    }"]
+        lines += ["    void step() {", *indented(self._step(), 8), "    }"]
+        each = ""
+        if self._child is not None:
+            each = " for (auto& each : child) each.cycle();"
+        lines += [f"    void cycle() {{ step();{each} outputs(); }}", "};", ""]
+        return "\n".join(lines)
+
+    def _members(self) -> Iterator[str]:
+        module = self._net.module
+        for letter, names in (("i", module.inputs), ("o", module.outputs)):
+            for name in names:
+                yield f"W {', '.join(f'{letter}_{name[1:]}_{k} = {{}}' for k in parts(module.widths[name]))};"
+        for cell in self._net.cells.values():
+            number = self._numbers[cell.name]
+            if cell.kind in REGISTERS and (cell.name, "Q") in self._widths:
+                width = self._widths[cell.name, "Q"]
+                start = self._parts_of(self._initial(cell)[:width])
+                names = ", ".join(f"c{number}_{k} = {text}" for k, text in enumerate(start))
+                yield f"W {names};  // {cell.name}"
+            elif cell.kind == "$mem_v2":
+                yield from self._memory(cell, number)
+        if self._child is not None:
+            count = len(self._instances)
+            size = f"({count} + LANES - 1) / LANES" if self._top else f"{count}"
+            yield f"{self._child.module.name} child[{size}];"
+
+    def _memory(self, cell: Cell, number: int) -> Iterator[str]:
+        width, places = cell.parameters["WIDTH"], 1 << cell.parameters["ABITS"]
+        if cell.parameters["INIT"]:
+            raise LockstepError(f"memory {cell.name} does not start with zeros")
+        for k in parts(width):
+            lanes = "1" if self._top else "LANES"
+            yield f"{_storage(width - 32 * k)} m{number}_{k}[{lanes}][{places}] = {{}};  // {cell.name}"
+        if cell.parameters["RD_CLK_ENABLE"]:
+            if cell.parameters["RD_PORTS"] > 1 or cell.parameters["RD_INIT_VALUE"]:
+                raise LockstepError(f"memory {cell.name} has several read ports")
+            yield f"W {', '.join(f'c{number}_{k} = {{}}' for k in parts(width))};"
+
+    def _initial(self, cell: Cell) -> Sources:
+        """Reset value of a register at power on."""
+        values = []
+        for bit in cell.ports["Q"]:
+            start = self._net.module.init.get(bit.wire, 0)
+            values.append(Bit("", start >> bit.index & 1))
+        return values
+
+    def _parts_of(self, bits: Sources) -> list[str]:
+        if len(bits) == 1:
+            return [self._code.mask(bits[0])]
+        return [self._code.part(bits, k) for k in parts(len(bits))]
+
+    def _values(self, spec: Spec) -> list[str]:
+        """The parts of a signal, or the mask of a single bit."""
+        return self._parts_of(self._net.sources(spec))
+
+    def _outputs(self) -> list[str]:
+        module = self._net.module
+        roots = {name: self._port(name) for name in module.outputs}
+        lines, stores = self._logic(list(roots.values())), []
+        for name, spec in roots.items():
+            for k, text in enumerate(self._values(spec)):
+                stores.append(f"o_{name[1:]}_{k} = {text};")
+        inputs = [place for place in self._loaded.values() if place.startswith("i_")]
+        if inputs:
+            raise LockstepError(
+                f"an output of {module.name} follows its input {inputs[0][2:-2]} within a cycle"
+            )
+        return [*self._loads(), *lines, *stores]
+
+    def _step(self) -> list[str]:
+        stores: list[str] = []
+        roots: list[Spec] = []
+        reads: list[str] = []
+        writes: list[str] = []
+        for cell in self._net.cells.values():
+            used = [spec for port, spec in cell.ports.items() if port not in ("Y", "Q", "RD_DATA", "CLK")]
+            if cell.kind in REGISTERS:
+                roots += used if (cell.name, "Q") in self._widths else []
+            elif cell.kind == "$mem_v2":
+                roots += used
+            elif is_instance(cell) and self._child is not None:
+                roots += [cell.ports[name[1:]] for name in self._child.module.inputs if name[1:] != CLOCK]
+        lines = self._logic(roots)
+        for cell in self._net.cells.values():
+            if cell.kind in REGISTERS and (cell.name, "Q") in self._widths:
+                stores += self._register(cell)
+            elif cell.kind == "$mem_v2":
+                reads += self._synchronous_read(cell)
+                writes += self._writes(cell)
+            elif is_instance(cell):
+                stores += self._child_inputs(cell)
+        return [*self._loads(), *lines, *reads, *writes, *stores]
+
+    def _loads(self) -> list[str]:
+        lines = [f"const W {name} = {place};" for name, place in self._loaded.items()]
+        self._loaded = {}
+        return lines
+
+    def _logic(self, roots: list[Spec]) -> list[str]:
+        """Statements for all cells between registers and `roots`."""
+        cone, lines = self._net.cone(roots), []
+        for cell in self._net.order:
+            if cell.name not in cone or cell.kind in REGISTERS or is_instance(cell):
+                continue
+            number = self._numbers[cell.name]
+            if cell.kind == "$mem_v2":
+                texts = self._asynchronous_read(cell)
+            else:
+                texts = self._code.cell(cell, self._widths[cell.name, "Y"])
+            lines += [f"const W c{number}_{k} = {text};" for k, text in enumerate(texts)]
+        return lines
+
+    # -- state -------------------------------------------------------------------------------------
+    def _register(self, cell: Cell) -> list[str]:
+        number, width = self._numbers[cell.name], self._widths[cell.name, "Q"]
+        held = [Source(cell.name, "Q", i) for i in range(width)]
+        data = self._net.sources(cell.ports["D"])[:width]
+        start = [Bit("", cell.parameters.get("SRST_VALUE", 0) >> i & 1) for i in range(width)]
+        enable, reset = (self._control(cell, port) for port in ("EN", "SRST"))
+        texts = self._parts_of(data)
+        if reset and cell.kind != "$sdffe":
+            texts = self._code.choice(reset, start, data)
+        if enable:
+            old = self._parts_of(held)
+            texts = [f"select({enable}, {new}, {before})" for new, before in zip(texts, old, strict=True)]
+        if reset and cell.kind == "$sdffe":
+            values = self._parts_of(start)
+            texts = [f"select({reset}, {value}, {new})" for value, new in zip(values, texts, strict=True)]
+        return [f"c{number}_{k} = {text};" for k, text in enumerate(texts)]
+
+    def _control(self, cell: Cell, port: str) -> str:
+        if port not in cell.ports:
+            return ""
+        mask = self._code.mask(self._net.source(cell.ports[port][0]))
+        return mask if cell.parameters[f"{port}_POLARITY"] else f"~{mask}"
+
+    def _asynchronous_read(self, cell: Cell) -> list[str]:
+        if cell.parameters["RD_CLK_ENABLE"]:
+            return []
+        if cell.parameters["RD_PORTS"] > 1:
+            raise LockstepError(f"memory {cell.name} has several read ports")
+        number, width = self._numbers[cell.name], self._narrow(cell)
+        address = self._code.part(self._net.sources(cell.ports["RD_ADDR"]), 0)
+        return [f"read(m{number}_{k}, {address})" for k in parts(width)]
+
+    @staticmethod
+    def _narrow(cell: Cell) -> int:
+        """Width of a memory's words, more than the one bit that would have to be a mask."""
+        if cell.parameters["WIDTH"] == 1:
+            raise LockstepError(f"memory {cell.name} has words of one bit")
+        return cell.parameters["WIDTH"]
+
+    def _synchronous_read(self, cell: Cell) -> list[str]:
+        if not cell.parameters["RD_CLK_ENABLE"]:
+            return []
+        if cell.parameters["RD_TRANSPARENCY_MASK"]:
+            raise LockstepError(f"memory {cell.name} reads what is being written")
+        number, width = self._numbers[cell.name], self._narrow(cell)
+        enable = self._code.mask(self._net.source(cell.ports["RD_EN"][0]))
+        held = self._parts_of([Source(cell.name, "RD_DATA", i) for i in range(width)])
+        address = self._code.part(self._net.sources(cell.ports["RD_ADDR"]), 0)
+        return [
+            f"c{number}_{k} = read(m{number}_{k}, {enable}, {address}, {old});" for k, old in enumerate(held)
+        ]
+
+    def _writes(self, cell: Cell) -> list[str]:
+        number, width, bits = self._numbers[cell.name], cell.parameters["WIDTH"], cell.parameters["ABITS"]
+        lines = []
+        for port in range(cell.parameters["WR_PORTS"]):
+            enables = set(self._net.sources(cell.ports["WR_EN"][port * width : (port + 1) * width]))
+            if len(enables) > 1:
+                raise LockstepError(f"memory {cell.name} is written in parts of a word")
+            enable = self._code.mask(enables.pop())
+            place = self._net.sources(cell.ports["WR_ADDR"][port * bits : (port + 1) * bits])
+            address = self._code.part(place, 0)
+            data = self._net.sources(cell.ports["WR_DATA"][port * width : (port + 1) * width])
+            lines += [f"write(m{number}_{k}, {enable}, {address}, {self._code.part(data, k)});"
+                      for k in parts(width)]  # fmt: skip
+        return lines
+
+    def _child_inputs(self, cell: Cell) -> list[str]:
+        index = self._instances[cell.name]
+        lines = []
+        assert self._child is not None
+        for name in self._child.module.inputs:
+            if name[1:] == CLOCK:
+                continue
+            for k, text in enumerate(self._values(cell.ports[name[1:]])):
+                lines.append(f"{self._place(index, f'i_{name[1:]}_{k}')} = {text};")
+        return lines
+
+
+def indented(lines: list[str] | Iterator[str], by: int = 4) -> list[str]:
+    return [indent(line, " " * by) for line in lines]
