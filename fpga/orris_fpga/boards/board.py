@@ -1,0 +1,39 @@
+"""What a board is to Orris."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..gateware.system import OnChipMemory
+from ..sdram.chips import SdramChip
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board: its pins come from amaranth-boards, its design is always the same.
+
+    Parameters
+    ----------
+    name : what the command line calls it.
+    title : what people call it.
+    platform : makes the Amaranth platform.
+    preset : the configuration built when none is named.
+    clock_hz : of the whole system.
+    clocking : makes the gateware that drives the domain `sync` with that clock; called with (clock_hz).
+    memory : behind the accelerator.
+    baud : of the serial line.
+    programmer : the board's name in openFPGALoader.
+    resources : what the device has, by the report's names.
+    overrides : of Amaranth's build templates: more options for the tools.
+    """
+
+    name: str
+    title: str
+    platform: Callable[[], Any]
+    preset: str
+    clock_hz: int
+    clocking: Callable[[int], Any]
+    memory: SdramChip | OnChipMemory
+    baud: int
+    programmer: str
+    overrides: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,20 @@
+"""iCEBreaker: Lattice iCE40UP5K, 128 kB of single-port RAM on the chip, FT2232H serial port."""
+
+from amaranth_boards.icebreaker import ICEBreakerPlatform
+
+from ..gateware.clocks import BoardClock
+from ..gateware.system import OnChipMemory
+from .board import Board
+
+ICEBREAKER = Board(
+    name="icebreaker",
+    title="iCEBreaker",
+    platform=ICEBreakerPlatform,
+    preset="icebreaker",
+    clock_hz=12_000_000,
+    clocking=BoardClock,
+    memory=OnChipMemory(128 << 10, style="huge"),
+    baud=1_000_000,
+    programmer="ice40_generic",
+    overrides=(("synth_opts", "-dsp -spram"),),
+)

