@@ -14,8 +14,6 @@ from .options import ConfigOption, JsonFlag, PresetOption
 from .progress import progress_bars
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from orris.graph import Graph
     from orris.network import CompiledNetwork, Inference, NetworkReport, NetworkRunner
     from orris.runtime.checking import CheckResult
@@ -37,8 +35,8 @@ def run(
             "--input",
             "-i",
             metavar="FILE|DIR",
-            help="An array (.npy, .npz) in the input's shape and type, or several along one more axis; an image; "
-            "or a directory of these.",
+            help="An array (.npy, .npz) in the input's shape and type, or several along one more axis; "
+            "an image; or a directory of these.",
         ),
     ],
     output: Annotated[

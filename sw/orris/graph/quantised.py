@@ -15,7 +15,7 @@ from ..layers import ConvLayer
 from . import operators as ops
 from .errors import ModelError
 from .graph import Graph
-from .shapes import conv_layer, image_shape
+from .shapes import conv_layer, image_shape, number_format_of
 from .tensor import Tensor
 
 Bounds = tuple[float | None, float | None]
@@ -74,7 +74,8 @@ def quantised_rows(graph: Graph, operator: ops.FullyConnected) -> QuantisedLayer
     """A fully connected layer as a 1 x 1 convolution of one row: its pixels are the rows of the input."""
     ifmap, weights = (graph.tensors[name] for name in operator.inputs[:2])
     M, C = weights.shape
-    layer = ConvLayer(name=operator.name, M=M, C=C, H=1, W=ifmap.size // C, R=1, S=1)
+    rows, number_format = ifmap.size // C, number_format_of(ifmap)
+    layer = ConvLayer(name=operator.name, M=M, C=C, H=1, W=rows, R=1, S=1, number_format=number_format)
     return _quantised(graph, operator, layer, weights)
 
 
@@ -83,7 +84,16 @@ def quantised_flattened(
 ) -> QuantisedLayer:
     """A fully connected layer over a flattened image: a convolution, filters (M, C, H, W) over all of it."""
     _, C, H, W = image_shape(image.shape, graph.layout)
-    layer = ConvLayer(name=operator.name, M=weights.shape[0], C=C, H=H, W=W, R=H, S=W)
+    layer = ConvLayer(
+        name=operator.name,
+        M=weights.shape[0],
+        C=C,
+        H=H,
+        W=W,
+        R=H,
+        S=W,
+        number_format=number_format_of(image),
+    )
     return _quantised(graph, operator, layer, weights, image.name)
 
 
@@ -105,20 +115,19 @@ def _quantised(
     low, high = value_bounds(ofmap, operator.bounds)
     offset = unsigned_offset(ofmap)
     scales = np.broadcast_to(ifmap.scale * weights.quantisation.scale / ofmap.scale, (layer.M,))
-    requant = Requant.from_scales(
-        _bias(graph, operator, layer.M),
-        scales,
-        operator.rounding,
-        zp_in=ifmap.zero_point - unsigned_offset(ifmap),
-        zp_out=ofmap.zero_point - offset,
-        act_min=low - offset,
-        act_max=high - offset,
-    )
-    wide = ifmap.dtype == np.int16
+    bias, wide = _bias(graph, operator, layer.M), ifmap.dtype == np.int16
+    limits = {"act_min": low - offset, "act_max": high - offset}
+    if wide and isinstance(operator, ops.Convolution):
+        requant = Requant.int16x8(bias, scales, **limits)
+    else:
+        zero_points = ifmap.zero_point - unsigned_offset(ifmap), ofmap.zero_point - offset
+        requant = Requant.from_scales(
+            bias, scales, operator.rounding, zp_in=zero_points[0], zp_out=zero_points[1], **limits
+        )
     return QuantisedLayer(
         layer,
         to_signed(weights.values).reshape(layer.weights_shape),
-        _reduced(requant) if wide else requant,
+        requant,
         ifmap_name or operator.input,
         operator.output,
         48 if wide else 32,
@@ -132,18 +141,3 @@ def _bias(graph: Graph, operator: ops.Operator, M: int) -> NDArray[np.int64]:
     if values is None or values.dtype.kind != "i":
         raise ModelError(f"{operator.name}: its bias is not constant, or not quantised")
     return values.astype(np.int64)
-
-
-def _reduced(requant: Requant) -> Requant:
-    """With the 16-bit multipliers of the format's kernels for 16-bit activations, one rounding."""
-    short = np.minimum((requant.multiplier + (1 << 15)) >> 16, 0x7FFF) << 16
-    return Requant(
-        requant.bias,
-        short,
-        requant.shift,
-        requant.zp_in,
-        requant.zp_out,
-        requant.act_min,
-        requant.act_max,
-        "single",
-    )

@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 
 from ..layers import ConvLayer, LayerError, Padding
+from ..layers.formats import NumberFormat
 from . import operators as ops
 from .errors import ModelError
 from .graph import Graph, Layout
@@ -53,8 +54,27 @@ def conv_layer(operator: ops.Convolution, ifmap: Tensor, weights: Tensor, layout
     if operator.dilation[0] != operator.dilation[1]:
         raise ModelError(f"dilation {operator.dilation} differs between the axes")
     U, V = operator.stride
-    shape = dict(N=N, G=operator.groups, M=M, C=per_group, H=H, W=W, R=R, S=S, U=U, V=V)
-    return ConvLayer(name=operator.name, **shape, D=operator.dilation[0], padding=operator.padding)
+    return ConvLayer(
+        name=operator.name,
+        N=N,
+        G=operator.groups,
+        M=M,
+        C=per_group,
+        H=H,
+        W=W,
+        R=R,
+        S=S,
+        U=U,
+        V=V,
+        D=operator.dilation[0],
+        padding=operator.padding,
+        number_format=number_format_of(ifmap),
+    )
+
+
+def number_format_of(tensor: Tensor) -> NumberFormat:
+    """The format of a layer that reads a tensor."""
+    return "int16x8" if tensor.dtype == np.int16 else "int8"
 
 
 @singledispatch

@@ -195,9 +195,11 @@ def _quantisation(name: str, flat: Any) -> Quantisation | None:
     if parameters is None or parameters.ScaleLength() == 0:
         return None
     zero_points = numbers(parameters.ZeroPointAsNumpy())
+    with np.errstate(invalid="ignore"):  # a NaN is refused below
+        scales = numbers(parameters.ScaleAsNumpy()).astype(np.float64)
     try:
         return Quantisation(
-            numbers(parameters.ScaleAsNumpy()).astype(np.float64),
+            scales,
             zero_points if len(zero_points) else np.zeros(1, np.int64),
             parameters.QuantizedDimension(),
         )

@@ -360,9 +360,7 @@ def strided_slice(source: Source) -> list[Operator]:
         if shrink >> axis & 1:  # one index, counted from the end where negative
             ends[axis], step[axis] = begin[axis] + 1 or None, 1
     return [
-        ops.Slice(
-            **source.common(source.inputs[:1]), begin=tuple(begins), end=tuple(ends), step=tuple(step)
-        )
+        ops.Slice(**source.common(source.inputs[:1]), begin=tuple(begins), end=tuple(ends), step=tuple(step))
     ]
 
 

@@ -7,7 +7,7 @@ from .lower import lower
 from .memory import MemoryPlan
 from .report import LayerCost, NetworkReport, report
 from .runner import Inference, NetworkRunner
-from .steps import AliasStep, ArrayStep, ConvolutionStep, HostStep, Step
+from .steps import AliasStep, ArrayStep, ConvolutionStep, HostStep, Step, VectorStep
 
 __all__ = [
     "AliasStep",
@@ -25,6 +25,7 @@ __all__ = [
     "Program",
     "Segment",
     "Step",
+    "VectorStep",
     "assign",
     "compile_network",
     "lower",

@@ -4,8 +4,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from orris_hw.config import AcceleratorConfig
 
 from ..compiler import CompileError
@@ -13,9 +11,11 @@ from ..graph import Graph
 from ..graph import operators as ops
 from ..graph.quantised import QuantisedLayer, quantised_convolution, quantised_flattened, quantised_rows
 from ..graph.simplify import flattened_filter
-from .views import same_storage, view_shape
+from ..graph.vector import NotVector, VectorWork, vector_work
+from ..graph.views import same_storage, view_shape
+from ..layers.formats import missing_format
 
-Where = Literal["array", "host", "nowhere"]
+Where = Literal["array", "vector", "host", "nowhere"]
 
 HOST_REASONS: dict[type[ops.Operator], str] = {
     ops.Softmax: "exponentials",
@@ -34,8 +34,8 @@ class Assignment:
 
     Parameters
     ----------
-    where : "array": the PE array; "host"; "nowhere": it moves no byte.
-    why : on the host, in a few words. macs : multiply-accumulates. work : on the array, the layer.
+    where : "array": the PE array; "vector": the vector unit; "host"; "nowhere": it moves no byte.
+    why : on the host, in a few words. macs : multiply-accumulates. work : on the accelerator, the layer.
     lone : on the array, the host makes the ifmap for this layer alone.
     """
 
@@ -43,7 +43,7 @@ class Assignment:
     where: Where
     why: str = ""
     macs: int = 0
-    work: QuantisedLayer | None = None
+    work: QuantisedLayer | VectorWork | None = None
     lone: bool = False
 
 
@@ -81,7 +81,26 @@ class _Assigning:
                 return self._fully_connected(operator)
             case ops.Reshape() if self._moves_nothing(operator):
                 return Assignment(operator, "nowhere")
-        return Assignment(operator, "host", HOST_REASONS.get(type(operator), "moves or rescales values"))
+            case ops.Pool() | ops.Mean() | ops.Add() | ops.Concatenate() | ops.Resize():
+                return self._on_vector(operator)
+            case ops.Clamp() | ops.Quantise() if operator.input in self._on_device:
+                return self._on_vector(operator)
+        return Assignment(operator, "host", HOST_REASONS.get(type(operator), "moves values"))
+
+    def _on_vector(self, operator: ops.Operator) -> Assignment:
+        """On the vector unit, if that can do it and at least one input is with the accelerator already."""
+        config = self._config
+        if not config.vector.lanes:
+            return Assignment(operator, "host", f"{config.name} has no vector unit")
+        if not self._on_device.intersection(operator.inputs):
+            return Assignment(operator, "host", "its inputs are there")
+        try:
+            work = vector_work(self._graph, operator)
+        except NotVector as why:
+            return Assignment(operator, "host", str(why))
+        if self._graph.tensors[work.ofmap].dtype.itemsize * 8 != config.data_width:
+            return Assignment(operator, "host", f"{config.name} has values of {config.data_width} bits")
+        return Assignment(operator, "vector", work=work)
 
     def _moves_nothing(self, operator: ops.Reshape) -> bool:
         return operator.input in self._on_device and same_storage(
@@ -105,17 +124,8 @@ class _Assigning:
         return self._on_array(operator, work)
 
     def _on_array(self, operator: ops.Operator, work: QuantisedLayer) -> Assignment:
-        self._check_format(work)
+        problem = missing_format(work.layer.number_format, self._config)
+        if problem is not None:
+            raise CompileError(f"{work.layer.name}: {problem}")
         lone = work.ifmap not in self._on_device and self._readers[work.ifmap] == 1
         return Assignment(operator, "array", macs=work.layer.macs, work=work, lone=lone)
-
-    def _check_format(self, work: QuantisedLayer) -> None:
-        config, tensors = self._config, self._graph.tensors
-        dtype = tensors[work.ifmap].dtype
-        width, psums = (16, 48) if dtype == np.int16 else (8, 32)
-        if config.arithmetic != "integer" or config.data_width != width or config.psum_width < psums:
-            raise CompileError(
-                f"{work.layer.name}: {dtype} activations need integer arithmetic with {width}-bit data and "
-                f"psums of at least {psums} bits; {config.name} has {config.data_width}-bit "
-                f"{config.arithmetic} arithmetic and psums of {config.psum_width} bits"
-            )

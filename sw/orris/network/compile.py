@@ -11,11 +11,11 @@ from orris_hw.config import AcceleratorConfig
 from ..compiler import ActivationLayout, Command, CompileError, Placement, pack_program
 from ..compiler.constants import padded_bytes
 from ..graph import Graph
+from ..graph.views import view_shape
 from .lower import Progress, lower
 from .memory import Interval, MemoryPlan, plan_memory
 from .order import Group, grouped
 from .steps import AliasStep, ArrayStep, HostStep, Step
-from .views import view_shape
 
 MEMORY_LIMIT = 1 << 32
 

@@ -6,9 +6,10 @@ from orris_hw.config import AcceleratorConfig
 
 from ..compiler import layer_constants
 from ..graph import Graph
+from ..graph.vector import VectorWork
 from ..mapper import map_layer
 from .assign import Assignment, assign
-from .steps import AliasStep, ConvolutionStep, HostStep, Step
+from .steps import AliasStep, ConvolutionStep, HostStep, Step, VectorStep
 
 Progress = Callable[[int, int, str], None]
 
@@ -40,6 +41,8 @@ def _step(assignment: Assignment, config: AcceleratorConfig) -> Step:
         return HostStep(operator, assignment.why)
     if work is None:
         return AliasStep(operator)
+    if isinstance(work, VectorWork):
+        return VectorStep(operator, work, config)
     # The host packs an ifmap as its only reader likes it; all others are in whole words of one pixel.
     lanes = None if assignment.lone else config.block
     mapping = map_layer(work.layer, config, pixel_lanes=lanes)

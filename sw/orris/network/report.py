@@ -23,7 +23,7 @@ class LayerCost:
     Parameters
     ----------
     name, where, shape : as they are shown. macs : multiply-accumulates. mapping : of the array, by letter.
-    predicted : cycles the cost model expects. counters : measured; empty if it did not run on the accelerator.
+    predicted : cycles the cost model expects. counters : measured; empty if it did not run there.
     host_seconds : on the host.
     """
 
@@ -175,7 +175,7 @@ def report(
                     step.unit,
                     step.shape,
                     step.macs,
-                    step.mapping_letters,
+                    step.mapping_figures,
                     predicted[name],
                     measured.get(name, {}),
                 )

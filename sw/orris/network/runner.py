@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from ..compiler import pack_activations, unpack_activations
 from ..driver import Device, Transport
+from ..graph.views import from_view, to_view
 from ..runtime import Session, checked_inputs
 from .compile import CompiledNetwork, Program, Segment
 from .steps import HostStep
-from .views import from_view, to_view
 
 PATIENCE = 20
 """Times the predicted cycles after which a program is given up."""

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from orris_hw.config import AcceleratorConfig
 
 from ..compiler import (
     ActivationLayout,
@@ -12,13 +15,18 @@ from ..compiler import (
     Command,
     LayerConstants,
     Placement,
+    VectorLayer,
     ifmap_layout,
     layer_commands,
     ofmap_layout,
+    vector_commands,
+    vector_layouts,
 )
+from ..compiler.vector_counts import vector_cycles
 from ..graph import operators as ops
 from ..graph.quantised import QuantisedLayer
-from ..layers import ConvLayer
+from ..graph.vector import VectorWork
+from ..layers import ConvLayer, PoolLayer
 from ..mapper import AnyMapping, cycles
 
 
@@ -85,9 +93,9 @@ class ConvolutionStep:
         )
 
     @property
-    def mapping_letters(self) -> dict[str, float]:
-        """m, n, e, p, q, r, t."""
-        return {letter: getattr(self.mapping, letter) for letter in "mnepqrt"}
+    def mapping_figures(self) -> dict[str, Any]:
+        """How it is mapped, as plain data."""
+        return self.mapping.as_dict()
 
     @property
     def macs(self) -> int:
@@ -109,5 +117,81 @@ class ConvolutionStep:
         return layer_commands(self.mapping, self.constants, at)
 
 
-ArrayStep = ConvolutionStep
-Step = HostStep | AliasStep | ConvolutionStep
+@dataclass(frozen=True, eq=False)
+class VectorStep:
+    """Pooling, a sum, a concatenation, an upsampling or a change of scale on the vector unit."""
+
+    operator: ops.Operator
+    work: VectorWork
+    config: AcceleratorConfig
+
+    @property
+    def layer(self) -> VectorLayer:
+        return self.work.layer
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Tensors that are read from memory."""
+        return self.work.ifmaps
+
+    @property
+    def output(self) -> str:
+        return self.work.ofmap
+
+    @property
+    def input_layouts(self) -> tuple[ActivationLayout, ...]:
+        """How each of `inputs` is read."""
+        return vector_layouts(self.layer, self.config)[0]
+
+    @property
+    def output_layout(self) -> ActivationLayout:
+        return vector_layouts(self.layer, self.config)[1]
+
+    @property
+    def unit(self) -> str:
+        """What of the accelerator it runs on."""
+        return "vector"
+
+    @property
+    def shape(self) -> str:
+        """In a few words."""
+        layer = self.layer
+        _, C, H, W = layer.ofmap_shape
+        if not isinstance(layer, PoolLayer):
+            return f"{type(layer).__name__.removesuffix('Layer').lower()} to {C}x{H}x{W}"
+        stride = f" /{layer.U}x{layer.V}" if (layer.U, layer.V) != (1, 1) else ""
+        return f"{layer.kind} {layer.R}x{layer.S}{stride} on {layer.C}x{layer.H}x{layer.W}"
+
+    @property
+    def mapping_figures(self) -> dict[str, Any]:
+        """None: it is not mapped on PEs."""
+        return {}
+
+    @property
+    def macs(self) -> int:
+        """None: sums and comparisons are not counted."""
+        return 0
+
+    @property
+    def predicted_cycles(self) -> int:
+        return vector_cycles(self.commands_at_zero(), self.config)
+
+    def commands_at_zero(self) -> list[Command]:
+        """The commands with every tensor at address 0."""
+        inputs = [Placement(0, layout) for layout in self.input_layouts]
+        return self.commands(inputs, Placement(0, self.output_layout), {})
+
+    def constant_areas(self) -> dict[str, NDArray[np.uint8]]:
+        """Nothing: its numbers are in its commands."""
+        return {}
+
+    def commands(
+        self, inputs: list[Placement], output: Placement, constants: Dictionary[str, int]
+    ) -> list[Command]:
+        """The commands, given the addresses of tensors."""
+        return vector_commands(self.layer, self.config, self.work.parameters, inputs, output)
+
+
+ArrayStep = ConvolutionStep | VectorStep
+"""What runs on the accelerator."""
+Step = HostStep | AliasStep | ArrayStep

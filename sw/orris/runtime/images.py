@@ -1,56 +1,49 @@
-"""Pooling and the sum of two tensors, on the host."""
+"""Operators that the vector unit computes too, by its golden models."""
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ..golden import quantise_multiplier, requantise
-from ..graph import Graph
+from ..golden import AddParameters, PoolParameters, add, concatenate, pool, upsample
+from ..graph import Graph, ModelError
 from ..graph import operators as ops
-from ..graph.quantised import value_bounds
+from ..graph.quantised import from_signed, to_signed
+from ..graph.vector import NotVector, VectorWork, add_parameters, vector_work
+from ..graph.views import from_view, to_view
+from ..layers import AddLayer, ConcatLayer, PoolLayer, UpsampleLayer
 
-ADD_HEADROOM = {1: 20, 2: 15}
-"""Bits that the summands are shifted up by, by the bytes of a value."""
+
+def vector_kernel(graph: Graph, operator: ops.Operator, inputs: list[NDArray]) -> list[NDArray]:
+    """The golden model's result; ModelError for what the vector unit could not compute either."""
+    try:
+        work = vector_work(graph, operator)
+    except NotVector as why:
+        raise ModelError(f"{operator.name}: {why}") from why
+    ifmaps = [
+        to_view(values, graph.tensors[name], graph.layout).reshape(shape)
+        for name, values, shape in zip(work.ifmaps, inputs, work.layer.ifmap_shapes, strict=True)
+    ]
+    return [from_view(_golden(work, ifmaps), graph.tensors[work.ofmap], graph.layout)]
 
 
-def pool(graph: Graph, operator: ops.Pool, inputs: list[NDArray]) -> list[NDArray]:
-    """The largest, or the mean rounded with ties away from zero, of the values inside the image."""
+def addition(graph: Graph, operator: ops.Add, inputs: list[NDArray]) -> list[NDArray]:
+    """The golden model's sum, also of operands of different shapes."""
+    first, second = (graph.tensors[name] for name in operator.inputs)
     after = graph.tensors[operator.output]
-    axes = (1, 2) if graph.layout == "NHWC" else (2, 3)
-    (R, S), (U, V), padding = operator.window, operator.stride, operator.padding
-    around = [(0, 0)] * 4
-    around[axes[0]], around[axes[1]] = (padding.top, padding.bottom), (padding.left, padding.right)
-
-    def windows(values: NDArray, fill: int) -> NDArray:
-        padded = np.pad(values, around, constant_values=fill)
-        view = sliding_window_view(padded, (R, S), axis=axes)
-        steps = [slice(None)] * 4
-        steps[axes[0]], steps[axes[1]] = slice(None, None, U), slice(None, None, V)
-        return view[tuple(steps)]
-
-    values = inputs[0]
-    if operator.largest:
-        result = windows(values, np.iinfo(values.dtype).min).max((-2, -1)).astype(np.int64)
-    else:
-        sums = windows(values.astype(np.int64), 0).sum((-2, -1))
-        counts = windows(np.ones(values.shape, np.int64), 0).sum((-2, -1))
-        result = np.sign(sums) * ((np.abs(sums) + counts // 2) // counts)
-    return [np.clip(result, *value_bounds(after, operator.bounds)).astype(after.dtype)]
+    parameters = add_parameters(first, second, after, operator.bounds)
+    operands = np.broadcast_arrays(*(to_signed(values) for values in inputs))
+    rows = [each.reshape(1, 1, -1, after.shape[-1]) for each in operands]
+    layer = AddLayer(name=operator.name, C=1, H=rows[0].shape[2], W=rows[0].shape[3])
+    return [from_signed(add(layer, rows[0], rows[1], parameters), after).reshape(after.shape)]
 
 
-def add(graph: Graph, operator: ops.Add, inputs: list[NDArray]) -> list[NDArray]:
-    """Both rescaled to twice the larger scale, with room below the point, and their sum to the output's."""
-    tensors = [graph.tensors[name] for name in operator.inputs]
-    after = graph.tensors[operator.output]
-    headroom = ADD_HEADROOM[after.dtype.itemsize]
-    common = 2 * max(tensor.scale for tensor in tensors)
-
-    def scaled(values: NDArray, real: float) -> NDArray:
-        return requantise(values, *quantise_multiplier(real), "double").astype(np.int64)
-
-    total = sum(
-        scaled((values.astype(np.int64) - tensor.zero_point) << headroom, tensor.scale / common)
-        for values, tensor in zip(inputs, tensors, strict=True)
-    )
-    result = scaled(np.asarray(total), common / ((1 << headroom) * after.scale)) + after.zero_point
-    return [np.clip(result, *value_bounds(after, operator.bounds)).astype(after.dtype)]
+def _golden(work: VectorWork, ifmaps: list[NDArray]) -> NDArray:
+    layer, parameters = work.layer, work.parameters
+    if isinstance(layer, PoolLayer) and isinstance(parameters, PoolParameters):
+        return pool(layer, ifmaps[0], parameters)
+    if isinstance(layer, AddLayer) and isinstance(parameters, AddParameters):
+        return add(layer, ifmaps[0], ifmaps[1], parameters)
+    if isinstance(layer, ConcatLayer):
+        return concatenate(layer, ifmaps)
+    if isinstance(layer, UpsampleLayer):
+        return upsample(layer, ifmaps[0])
+    raise TypeError(f"{type(layer).__name__} with {type(parameters).__name__}")

@@ -1,6 +1,7 @@
 """What a network is run on: arrays, images, or a directory of them."""
 
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -33,7 +34,9 @@ def load_inputs(path: Path, graph: Graph) -> list[Inputs]:
     if path.is_dir():
         files = sorted(each for each in path.iterdir() if each.suffix.lower() in ARRAYS + IMAGES)
         if not files:
-            raise ModelError(f"{path} holds no arrays ({', '.join(ARRAYS)}) and no images ({', '.join(IMAGES)})")
+            raise ModelError(
+                f"{path} holds no arrays ({', '.join(ARRAYS)}) and no images ({', '.join(IMAGES)})"
+            )
         return [inputs for file in files for inputs in load_inputs(file, graph)]
     if not path.exists():
         raise ModelError(f"there is no input {path}")
@@ -57,14 +60,16 @@ def _only_input(path: Path, graph: Graph) -> str:
 
 def _from_arrays(path: Path, graph: Graph) -> list[Inputs]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else None
+        loaded: Any = np.load(path, allow_pickle=False)
+        arrays = loaded if isinstance(loaded, np.ndarray) else dict(loaded)
     except (OSError, ValueError, EOFError, BadZipFile, MemoryError) as error:
         raise ModelError(f"cannot read {path}: {error or 'it is damaged'}") from error
-    if arrays is None:
-        arrays = {_only_input(path, graph): loaded}
+    if isinstance(arrays, np.ndarray):
+        arrays = {_only_input(path, graph): arrays}
     if set(arrays) != set(graph.inputs):
-        raise ModelError(f"{path} holds {', '.join(arrays)}; the network's inputs are {', '.join(graph.inputs)}")
+        raise ModelError(
+            f"{path} holds {', '.join(arrays)}; the network's inputs are {', '.join(graph.inputs)}"
+        )
     series = {name: _series(path, values, graph.tensors[name]) for name, values in arrays.items()}
     counts = {len(each) for each in series.values()}
     if len(counts) != 1:

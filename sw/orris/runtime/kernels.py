@@ -39,7 +39,6 @@ def fully_connected(graph: Graph, operator: ops.FullyConnected, inputs: list[NDA
 _ANY_ARITHMETIC: dict[type[ops.Operator], Kernel] = {
     ops.Convolution: convolution,
     ops.FullyConnected: fully_connected,
-    ops.Pool: images.pool,
     ops.Concatenate: layout_kernels.concatenate,
     ops.Split: layout_kernels.split,
     ops.Slice: layout_kernels.slice_,
@@ -50,7 +49,8 @@ _ANY_ARITHMETIC: dict[type[ops.Operator], Kernel] = {
     ops.ArgMax: layout_kernels.arg_max,
 }
 _TFLITE: dict[type[ops.Operator], Kernel] = {
-    ops.Add: images.add,
+    ops.Pool: images.vector_kernel,
+    ops.Add: images.addition,
     ops.Multiply: tflite_kernels.multiply,
     ops.Mean: tflite_kernels.mean,
     ops.Clamp: tflite_kernels.clamp,
@@ -60,6 +60,7 @@ _TFLITE: dict[type[ops.Operator], Kernel] = {
     ops.Dequantise: tflite_kernels.dequantise,
 }
 _ONNX: dict[type[ops.Operator], Kernel] = {
+    ops.Pool: onnx_kernels.pool,
     ops.Add: onnx_kernels.add,
     ops.Multiply: onnx_kernels.multiply,
     ops.Mean: onnx_kernels.mean,

@@ -1,10 +1,12 @@
 """Operators as ONNX Runtime computes them on quantised tensors: in real numbers, rounded half to even."""
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ..graph import Graph
 from ..graph import operators as ops
+from .images import vector_kernel
 from .tflite_kernels import dequantise as to_real
 
 Values = list[NDArray]
@@ -60,6 +62,31 @@ def multiply(graph: Graph, operator: ops.Multiply, inputs: Values) -> Values:
 def clamp(graph: Graph, operator: ops.Clamp, inputs: Values) -> Values:
     (real,) = _reals(graph, operator, inputs)
     return [_quantised(graph, operator.output, _bounded(real, operator.bounds))]
+
+
+def pool(graph: Graph, operator: ops.Pool, inputs: Values) -> Values:
+    """Averages in single precision, value by value along the rows of a window, as QLinearAveragePool does.
+
+    The order matters: without a change of scale many averages lie half way between two steps. So does adding
+    the zero point before rounding.
+    """
+    if operator.largest:
+        return vector_kernel(graph, operator, inputs)
+    (real,) = _reals(graph, operator, inputs)
+    (R, S), (U, V), padding = operator.window, operator.stride, operator.padding
+    around = ((0, 0), (0, 0), (padding.top, padding.bottom), (padding.left, padding.right))
+    windows, inside = (
+        sliding_window_view(np.pad(values, around), (R, S), axis=(2, 3))[:, :, ::U, ::V]
+        for values in (real, np.ones_like(real))
+    )
+    flat = windows.reshape(*windows.shape[:4], R * S)
+    means = _bounded(np.cumsum(flat, -1, dtype=np.float32)[..., -1] / inside.sum((-2, -1)), operator.bounds)
+    after = graph.tensors[operator.output]
+    if after.quantisation is None:
+        return [means]
+    steps = np.rint(means / np.float32(after.scale) + np.float32(after.zero_point))
+    info = np.iinfo(after.dtype)
+    return [np.clip(steps, info.min, info.max).astype(after.dtype)]
 
 
 def mean(graph: Graph, operator: ops.Mean, inputs: Values) -> Values:

@@ -14,7 +14,9 @@ def check_output(path: Path, graph: Graph) -> None:
     if path.suffix.lower() not in (".npy", ".npz"):
         raise ModelError(f"output {path}: expected a name that ends in .npy or .npz")
     if path.suffix.lower() == ".npy" and len(graph.outputs) > 1:
-        raise ModelError(f"output {path}: the network has {len(graph.outputs)} outputs, which takes an .npz file")
+        raise ModelError(
+            f"output {path}: the network has {len(graph.outputs)} outputs, which takes an .npz file"
+        )
     if not path.absolute().parent.is_dir():
         raise ModelError(f"output {path}: there is no such directory")
 

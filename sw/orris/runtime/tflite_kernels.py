@@ -7,6 +7,7 @@ from ..golden import quantise_multiplier, requantise
 from ..graph import Graph, ModelError, Tensor
 from ..graph import operators as ops
 from ..graph.quantised import value_bounds
+from ..graph.vector import mean_multiplier
 
 Values = list[NDArray]
 
@@ -28,7 +29,7 @@ def _scaled(values: NDArray, real: float) -> NDArray[np.int64]:
 
 
 def mean(graph: Graph, operator: ops.Mean, inputs: Values) -> Values:
-    """The sum times a multiplier that holds 1 / count, which is cut off, not rounded."""
+    """The sum times a multiplier that holds 1 / count."""
     before, after = graph.tensors[operator.input], graph.tensors[operator.output]
     count = int(np.prod([before.shape[axis] for axis in operator.axes]))
     sums = inputs[0].astype(np.int64).sum(operator.axes).reshape(after.shape)
@@ -36,11 +37,8 @@ def mean(graph: Graph, operator: ops.Mean, inputs: Values) -> Values:
         raise ModelError(
             f"{operator.name}: means of uint8 values without a change of scale are not supported"
         )
-    multiplier, shift = quantise_multiplier(before.scale / after.scale)
-    extra = min(count.bit_length() - 1, 32, 31 + shift)
-    multiplier = (multiplier << extra) // count
     centred = sums - count * before.zero_point
-    scaled = requantise(centred, multiplier, shift - extra, "double").astype(np.int64)
+    scaled = requantise(centred, *mean_multiplier(before, after, count), "double").astype(np.int64)
     return [_saturated(scaled + after.zero_point, after)]
 
 

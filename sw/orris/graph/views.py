@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..golden.tensors import IntArray
-from ..graph import Graph, Layout, Tensor
-from ..graph.quantised import from_signed, to_signed
+from .graph import Graph, Layout
+from .quantised import from_signed, to_signed
+from .tensor import Tensor
 
 Shape4 = tuple[int, int, int, int]
 
