@@ -19,7 +19,7 @@ FPGA_STAMP := .venv/orris-fpga-$(KEY)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long bench lint fpga-tools clean tools
+.PHONY: help demo test test-long bench lint fpga-tools bitstream flash clean tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,12 @@ lint: $(DEV_STAMP) ## style (ruff) and types (basedpyright)
 	@$(BIN)/basedpyright --level error
 
 fpga-tools: $(FPGA_STAMP) ## install what builds and flashes bitstreams
+
+bitstream: $(FPGA_STAMP) ## build a bitstream: make bitstream BOARD=ulx3s-25f
+	@$(BIN)/orris fpga build $(or $(BOARD),$(error name a board: make bitstream BOARD=ulx3s-25f ('.venv/bin/orris fpga boards' lists them))) $(ARGS)
+
+flash: $(FPGA_STAMP) ## write it to the board: make flash BOARD=ulx3s-25f
+	@$(BIN)/orris fpga flash $(or $(BOARD),$(error name a board: make flash BOARD=ulx3s-25f ('.venv/bin/orris fpga boards' lists them))) $(ARGS)
 
 clean: ## remove the environment and everything built
 	rm -rf .venv build dist .pytest_cache .ruff_cache
