@@ -29,8 +29,10 @@ class Quantised:
     dtype: type = np.int8
 
 
-def build(operator: int, options: object, inputs: list[Quantised], output: Quantised) -> bytes:
-    """A model of one operator whose first input is the model's."""
+def build(
+    operator: int, options: object, inputs: list[Quantised], output: Quantised, version: int = 5
+) -> bytes:
+    """A model of one operator; inputs without values are the model's."""
     buffers, tensors = [schema.BufferT()], []
     for n, each in enumerate([*inputs, output]):
         tensor, quantisation, buffer = schema.TensorT(), schema.QuantizationParametersT(), schema.BufferT()
@@ -46,11 +48,12 @@ def build(operator: int, options: object, inputs: list[Quantised], output: Quant
         tensors.append(tensor)
     code, op, graph, model = schema.OperatorCodeT(), schema.OperatorT(), schema.SubGraphT(), schema.ModelT()
     code.builtinCode = code.deprecatedBuiltinCode = operator
-    code.version = 5
+    code.version = version
     op.inputs, op.outputs = list(range(len(inputs))), [len(inputs)]
     op.builtinOptions = options
     op.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
-    graph.tensors, graph.operators, graph.inputs, graph.outputs = tensors, [op], [0], [len(inputs)]
+    graph.tensors, graph.operators, graph.outputs = tensors, [op], [len(inputs)]
+    graph.inputs = [number for number, each in enumerate(inputs) if each.values is None]
     model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], buffers
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
@@ -58,10 +61,17 @@ def build(operator: int, options: object, inputs: list[Quantised], output: Quant
 
 
 def run(model: bytes, ifmap: np.ndarray) -> np.ndarray:
+    """The output for a model's only input."""
+    return run_all(model, [ifmap])
+
+
+def run_all(model: bytes, ifmaps: list[np.ndarray]) -> np.ndarray:
+    """The output for all inputs, in the order of the operator's."""
     machine = interpreter.Interpreter(
         model_content=model, experimental_op_resolver_type=interpreter.OpResolverType.BUILTIN_REF
     )
     machine.allocate_tensors()
-    machine.set_tensor(machine.get_input_details()[0]["index"], ifmap)
+    for details, ifmap in zip(machine.get_input_details(), ifmaps, strict=True):
+        machine.set_tensor(details["index"], ifmap)
     machine.invoke()
     return machine.get_tensor(machine.get_output_details()[0]["index"])

@@ -6,8 +6,8 @@ _MULTIPLIER_LIMIT = 1 << 32
 def average_scale(count: int) -> tuple[int, int]:
     """(multiplier, shift) by which single rounding gives sum / count to nearest, ties away from zero.
 
-    With s = 31 - shift, ``floor(sum * multiplier / 2^s + 1/2)``. It is right for |sum| <= 2^31, where
-    sum / count is at most 2^31 / count: s is the largest with a multiplier below 2^32, so 2^s >= 2^31 count.
+    With s = 31 - shift, ``floor(sum * multiplier / 2^s + 1/2)``. It is right for every sum of 32 bits,
+    -2^31 to 2^31 - 1: s is the largest with a multiplier below 2^32, so that 2^s >= 2^31 count.
 
     An odd count has no ties; the nearest multiplier is off by at most 1/2, which moves the quotient by at
     most 2^31 / 2^(s+1) <= 1 / (2 count), the distance of a tie from the nearest quotient. An even count takes

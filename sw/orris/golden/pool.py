@@ -79,8 +79,9 @@ class PoolParameters:
                 if count not in self.scales:
                     raise TensorError(f"{layer.name}: no scale for windows of {count} values, which occur")
                 left = max(0, self.scales[count][1])
-            reach = max(self.zp_in - info.min, info.max - self.zp_in, -info.min)
-            if count * reach << left > 1 << (SUM_BITS - 1):
+            low, high = info.min - max(0, self.zp_in), info.max - min(0, self.zp_in)
+            limit = 1 << (SUM_BITS - 1)
+            if count * low << left < -limit or count * high << left >= limit:
                 raise TensorError(
                     f"{layer.name}: a window of {count} values of {info.bits} bits, zero point {self.zp_in}"
                     + (f", shifted left by {left}," if left else "")
