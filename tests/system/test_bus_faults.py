@@ -1,4 +1,4 @@
-"""A memory that refuses or is slow: a defined error or the right result, never a hang; the next layer runs."""
+"""A memory that refuses or is slow: a defined error or the right result, and the next layer runs."""
 
 import random
 
