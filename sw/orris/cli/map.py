@@ -151,7 +151,7 @@ def _cells(candidate: Candidate, table: EnergyTable) -> list[str]:
 
     mapping = candidate.mapping.as_dict()
     return [
-        *(str(mapping[letter]) for letter in _LETTERS),
+        *(str(mapping.get(letter, "")) for letter in _LETTERS),
         f"{candidate.timing.cycles:,}",
         f"{_utilization(candidate):.1%}",
         short(round(candidate.energy.total)),

@@ -76,7 +76,7 @@ def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> I
     sent = _kept(height, stride, run["R"])
     y_bus = sent * beats + height - sent  # a row that no filter sees takes the walk one cycle
     values = run["q"]  # that a PE row sends on of a pixel
-    if run.get("split"):
+    if run["split"]:
         values = ceil_div(run["sets"], config.networks.x_lanes)
     x_bus = values * ceil_div(height, stride)
     columns = _kept(run["full_width"], run["period"], run["kept"])
@@ -99,14 +99,14 @@ def filter_beats(config: AcceleratorConfig, run: Run, rows: int) -> tuple[int, i
 
 def pass_fields(run: Run) -> int:
     """Beats that describe a pass to the PEs."""
-    return 7 + 2 * run.get("stacks", 0)
+    return 7 + 2 * run["stacks"]
 
 
 def post_cycles(config: AcceleratorConfig, run: Run) -> int:
     """Cycles post-processing takes for an ofmap position: its busiest lane, or writing the words."""
     lanes, block, sets = config.post_processing.lanes, config.block, run["sets"]
-    channels = run["p"] * (1 + run.get("stacks", 0))  # of a column
-    if run.get("merge"):
+    channels = run["p"] * (1 + run["stacks"])  # of a column
+    if run["merge"]:
         words = run["e"] * ceil_div(run["ofmap_lane"] + sets * channels, block)
     else:
         starts = ((run["ofmap_lane"] + number * channels) % block for number in range(sets))

@@ -8,7 +8,7 @@ from orris_hw.config import AcceleratorConfig
 from orris_hw.errors import OrrisError
 
 from ..layers import ConvLayer
-from ..mapper import AnyMapping, Mapping, best_mappings
+from ..mapper import AnyMapping, best_mappings
 from ..mapper import cycles as estimated_cycles
 from .energy import Energy, EnergyTable, energy, energy_table
 from .expected import expected_counters
@@ -71,7 +71,7 @@ class _Estimate:
         once = {"mac_done": round(layer.macs * (1 - layer.ifmap_zeros) / 2), "dram_write_words": 1}
         self._least = energy(once, config, table).total
 
-    def rank(self, mapping: Mapping) -> tuple[float, ...]:
+    def rank(self, mapping: AnyMapping) -> tuple[float, ...]:
         cycles = estimated_cycles(mapping)
         counters = expected_counters(mapping, Timing(cycles, {}))
         return _score(cycles, energy(counters, self._config, self._table).total, self._weight)

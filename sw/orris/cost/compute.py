@@ -16,8 +16,8 @@ from .array import post_cycles as post_position
 from .events import Kernel, Process, Tokens
 
 _BUFFER_READ = 9  # a feeder's request to its word
-_SAME_ROWS = 14  # cycles in which the walk goes through the rows of a pass that needs no new tags
-_NEW_RUN = 7  # cycles between two RUNs in the ifmap feeder
+_SAME_ROWS = 2  # beside one a row: the walk goes through the rows of a pass that needs no new tags
+_NEW_RUN = 5  # cycles between two RUNs in the ifmap feeder
 _SET_UP = 4  # of a RUN in the filter feeder, beside one for each filter set
 _PE = 7  # from a last tap to its psum
 _UP = 2  # from PE to PE
@@ -68,16 +68,17 @@ class ComputeUnit:
         """Sends each pass's filters once they are in the buffer and the PEs have a bank free."""
         kernel, config, sent, passes = self._kernel, self._config, 0.0, 0
         while True:
-            yield self.items
+            came = yield self.items
             run = self.runs.popleft()
             self._to_array.append(run)
             kernel.give(self._array_items, kernel.now)
-            sent = max(sent, kernel.now) + _SET_UP + run["sets"]
+            sent = max(sent, came) + _SET_UP + run["sets"]
             seek = run["filter_start"]
             for number in range(run["passes"]):
+                came = 0
                 if run["wait_filter"]:
-                    yield self._tokens[run["wait_filter"]]
-                there = kernel.now + _BUFFER_READ + seek
+                    came = yield self._tokens[run["wait_filter"]]
+                there = came + _BUFFER_READ + seek
                 seek = 0
                 rows = run["last_rows"] if number + 1 == run["passes"] else run["rows"]
                 y_bus, x_bus = filter_beats(config, run, rows)
@@ -101,15 +102,15 @@ class ComputeUnit:
         """Works through the passes."""
         kernel, before, number = self._kernel, Pass(0, 0, 0, lambda n: 0.0), 0
         while True:
-            yield self._array_items
+            came = yield self._array_items
             run = self._to_array.popleft()
-            fed = max(kernel.now + self._pipe, before.fed)
+            fed = max(came + self._pipe, before.fed) + _NEW_RUN
             if run["wait_ifmap"]:
-                yield self._tokens[run["wait_ifmap"]]
-            fed = max(fed + _NEW_RUN, kernel.now + 3 + self._pipe)
+                came = yield self._tokens[run["wait_ifmap"]]
+                fed = max(fed, came + 1 + self._pipe)
             if run["last"] and run["wait_ofmap"]:
-                yield self._tokens[run["wait_ofmap"]]
-            ofmap_free = kernel.now + _JOB_SET_UP
+                came = yield self._tokens[run["wait_ofmap"]]
+            ofmap_free = came + _JOB_SET_UP
             told = None
             for k in range(run["passes"]):
                 rows = run["last_rows"] if k + 1 == run["passes"] else run["rows"]
@@ -135,7 +136,7 @@ class ComputeUnit:
         feed = ifmap_feed(config, run, blocks, rows)
         # The first window: each column when the network brings it and the scratchpad has room; the pass may
         # begin so early that no column is waited for.
-        arrives = fed + (_SAME_ROWS if same else feed.set_up + 2)
+        arrives = fed + (_SAME_ROWS + config.array.rows if same else feed.set_up + 1)
         window = first = 0.0
         for column in range(taps // q):
             arrives = max(arrives + feed.column, before.freed((column + 1) * q - capacity))
@@ -151,7 +152,7 @@ class ComputeUnit:
         pace = feed.column * columns_of_step
         skew = feed.skew if pace > p * taps else 1
         sharing = min(self._sharing, run["e"] * run["sets"])
-        period = max(position_cycles(p, taps, sharing, skew), p * (1 + run.get("stacks", 0)))
+        period = position_cycles(p, taps, sharing, skew) + p * run["stacks"]  # passing psums on, a PE waits
         values = taps + (positions - 1) * step
 
         def freed(value: int) -> float:
@@ -173,7 +174,7 @@ class ComputeUnit:
 
     def _finish(self, run: Run, done: Pass, ofmap_free: float) -> Pass:
         """The last pass goes no faster than post-processing, but for what its FIFOs hold."""
-        positions, channels = run["positions"], run["p"] * (1 + run.get("stacks", 0))
+        positions, channels = run["positions"], run["p"] * (1 + run["stacks"])
         cycles = post_position(self._config, run)
         first = done.start + (done.end - done.start) / positions
         begin = max(first + self._up + _PORT, self._post_free, ofmap_free)

@@ -6,15 +6,16 @@ from heapq import heappop, heappush
 
 
 class Tokens:
-    """A counter that processes take tokens from, first come, first served."""
+    """Tokens that processes take, first come, first served; each knows the cycle it came in."""
 
     def __init__(self, count: int = 0):
-        self.count = count
+        self.given = deque([0] * count)
         self.waiting: deque[Process] = deque()
 
 
-Process = Generator["int | Tokens", None, None]
-"""Yields a cycle to sleep until, or `Tokens` to take one from."""
+Process = Generator["int | Tokens", int, None]
+"""Yields a cycle to sleep until, or `Tokens` to take one from: it is sent the cycle that one came in, which
+is earlier than now where the process asked late."""
 
 
 class Kernel:
@@ -26,15 +27,12 @@ class Kernel:
         self._order = 0
 
     def start(self, process: Process) -> None:
-        self._push(self.now, process)
+        next(process_started := _begin(process))
+        self._push(self.now, process_started)
 
     def give(self, tokens: Tokens, at: int) -> None:
         """One token that can be taken from cycle `at` on."""
         self._push(at, tokens)
-
-    def _push(self, at: int, what: "Process | Tokens") -> None:
-        self._order += 1
-        heappush(self._heap, (max(at, self.now), self._order, what))
 
     def run(self) -> None:
         """Until nothing is left to do."""
@@ -45,15 +43,33 @@ class Kernel:
             elif what.waiting:
                 self._resume(what.waiting.popleft())
             else:
-                what.count += 1
+                what.given.append(self.now)
+
+    def _push(self, at: int, what: "Process | Tokens") -> None:
+        self._order += 1
+        heappush(self._heap, (max(at, self.now), self._order, what))
 
     def _resume(self, process: Process) -> None:
-        for wish in process:
+        """Goes on with a process that has slept, or waited for a token that comes now."""
+        came = self.now
+        while True:
+            try:
+                wish = process.send(came)
+            except StopIteration:
+                return
             if isinstance(wish, Tokens):
-                if wish.count == 0:
+                if not wish.given:
                     wish.waiting.append(process)
                     return
-                wish.count -= 1
-            elif wish > self.now:
-                self._push(wish, process)
-                return
+                came = wish.given.popleft()
+            else:
+                came = self.now
+                if wish > self.now:
+                    self._push(wish, process)
+                    return
+
+
+def _begin(process: Process) -> Process:
+    """`process`, ready to be sent to."""
+    yield 0
+    yield from process

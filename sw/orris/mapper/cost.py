@@ -93,12 +93,12 @@ def utilisation(mapping: Mapping) -> float:
     return mapping.layer.macs / (mapping.config.pes * cycles(mapping))
 
 
-def rank(mapping: Mapping) -> tuple[int, int, int, int]:
+def rank(mapping: Mapping | DepthwiseMapping) -> tuple[int, int, int, int]:
     """Smaller is better: cycles (half a percent is no difference), memory words, buffer words, cycles."""
     counts = expected_counts(mapping)
     memory = counts["dram_read_words"] + counts["dram_write_words"]
     buffer = sum(value for name, value in counts.items() if name.startswith("glb"))
-    total = _cycles(mapping, memory)
+    total = cycles(mapping) if isinstance(mapping, DepthwiseMapping) else _cycles(mapping, memory)
     return bucket(total), memory, buffer, total
 
 

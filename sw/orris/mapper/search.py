@@ -22,7 +22,7 @@ _SHAPES = 1500  # shapes that are looked at, from the one that could be fastest 
 class Aim(Protocol):
     """What makes one mapping better than another."""
 
-    def rank(self, mapping: Mapping) -> tuple[float, ...]:
+    def rank(self, mapping: AnyMapping) -> tuple[float, ...]:
         """Smaller is better."""
         ...
 
@@ -34,7 +34,7 @@ class Aim(Protocol):
 class LeastTime:
     """Cycles, in steps of half a percent; of mappings in the same step the one that moves fewer words."""
 
-    def rank(self, mapping: Mapping) -> tuple[float, ...]:
+    def rank(self, mapping: AnyMapping) -> tuple[float, ...]:
         return rank(mapping)
 
     def least(self, cycles: int) -> float:
@@ -79,16 +79,17 @@ def best_mappings(
 ) -> list[AnyMapping]:
     """Up to `count` mappings, the best by `aim` first; otherwise as `map_layer`."""
     given = given or {}
-    if order is None and pixel_lanes in (None, config.block) and not any(given.values()):
-        if (stacked := map_depthwise(layer, config)) is not None:
-            return [stacked]
     search = _Search(layer, config, aim, given, order)
     lanes = [pixel_lanes] if pixel_lanes is not None else _pixel_lanes(layer, config)
-    for thorough in (False, True):
-        for choice in lanes:
-            if found := search.best(choice, count, thorough):
-                return list(found)
-    raise MappingError(search.reason)
+    attempts = ((choice, thorough) for thorough in (False, True) for choice in lanes)
+    found = next((found for each in attempts if (found := search.best(each[0], count, each[1]))), [])
+    result: list[AnyMapping] = list(found)
+    if order is None and pixel_lanes in (None, config.block) and not any(given.values()):
+        if (stacked := map_depthwise(layer, config)) is not None:
+            result.append(stacked)
+    if not result:
+        raise MappingError(search.reason)
+    return sorted(result, key=aim.rank)[:count]
 
 
 def _pixel_lanes(layer: ConvLayer, config: AcceleratorConfig) -> list[int]:
