@@ -7,6 +7,7 @@ from typing import Any
 from orris_hw.config import AcceleratorConfig
 
 _SETTLED, _MEASURED = 12, 12  # positions until the pattern repeats, and over which it is measured
+_SKIDS = 4  # beats between the feeder and a row's FIFO
 _ROW_BEATS = 7  # that tell a PE row what it listens to, the feeder's step included, beside one per filter set
 
 Run = dict[str, Any]
@@ -60,12 +61,14 @@ class IfmapFeed:
 
     set_up : cycles that tell every row what it listens to. columns : ifmap columns sent.
     column : cycles of each. skew : cycles between the values of neighbouring PE columns.
+    ahead : cycles that the Y-bus is ahead of X-buses which take longer: what the FIFOs between them hold.
     """
 
     set_up: int
     columns: int
     column: int
     skew: int
+    ahead: int
 
 
 def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> IfmapFeed:
@@ -82,7 +85,9 @@ def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> I
     columns = _kept(run["full_width"], run["period"], run["kept"])
     skipped = ceil_div(run["full_width"] - columns, columns)
     set_up = rows * (_ROW_BEATS + run["sets"]) + _ROW_BEATS * (config.array.rows - rows)
-    return IfmapFeed(set_up, columns, max(y_bus + skipped, x_bus), beats * min(stride, run["R"]))
+    held = (config.networks.fifo_depth + _SKIDS) * values
+    ahead = max(0, min(held, (x_bus - y_bus) * columns))
+    return IfmapFeed(set_up, columns, max(y_bus + skipped, x_bus), beats * min(stride, run["R"]), ahead)
 
 
 def _kept(size: int, period: int, kept: int) -> int:

@@ -28,7 +28,8 @@ _JOB_SET_UP = 4
 
 @dataclass
 class Pass:
-    """A pass that has been worked out: when it began and ended, and when it frees ifmap places."""
+    """A pass that has been worked out: when it began and ended, when the ifmap network was through with it
+    (as seen from the last PE), and when it frees ifmap places."""
 
     start: float
     end: float
@@ -170,7 +171,7 @@ class ComputeUnit:
             self.stalls["stall_ifmap"] += max(0.0, waits) * pes
             end = max(end, end + waits)
             period = (end - start) / positions
-        return Pass(start, end, last, lambda value: freed(values + value))
+        return Pass(start, end, last - feed.ahead, lambda value: freed(values + value))
 
     def _finish(self, run: Run, done: Pass, ofmap_free: float) -> Pass:
         """The last pass goes no faster than post-processing, but for what its FIFOs hold."""
