@@ -94,7 +94,7 @@ def test_defects_keep_their_traceback():
 def test_presets_table():
     result = orris("presets")
     assert result.exit_code == 0
-    for word in (*PRESETS, "12 x 14", "fixed_point", "507", "108"):
+    for word in (*PRESETS, "12 x 14", "fixed_point", "474", "108"):
         assert word in result.stdout
 
 
@@ -104,7 +104,7 @@ def test_presets_json():
     assert entries.keys() == PRESETS.keys()
     flagship = entries["orris-168"]
     assert flagship["pes"] == 168
-    assert flagship["scratchpad_bytes"] == 507
+    assert flagship["scratchpad_bytes"] == 474
     assert flagship["content_hash"] == preset("orris-168").content_hash()
     assert flagship["config"]["array"] == {"rows": 12, "columns": 14}
 

@@ -27,9 +27,9 @@ def problems(changes: dict) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("name", "pes", "block", "operand", "per_word", "ports", "glb_bytes", "addr_width", "pad_bytes"),
     [
-        ("tiny", 12, 8, 9, 2, 4, 16 * 1024, 11, 274),
+        ("tiny", 12, 8, 9, 2, 4, 16 * 1024, 11, 252),
         ("eyeriss-v1", 168, 4, 16, 4, 4, 108 * 1024, 14, 968),
-        ("orris-168", 168, 8, 9, 2, 14, 108 * 1024, 14, 507),
+        ("orris-168", 168, 8, 9, 2, 14, 108 * 1024, 14, 474),
     ],
 )
 def test_presets_derive(name, pes, block, operand, per_word, ports, glb_bytes, addr_width, pad_bytes):
@@ -46,9 +46,29 @@ def test_flagship_has_no_more_scratchpad_than_the_chip():
 
 
 def test_scratchpad_bytes_round_up():
-    # 2*8*8 + 5*9 + 1*32 = 205 bits
-    config = AcceleratorConfig(**SMALLEST | dict(scratchpads=dict(filter=8, ifmap=5, psum=1)))
+    # 2*8*8 + 6*9 + 1*19 = 201 bits
+    config = AcceleratorConfig(**SMALLEST | dict(scratchpads=dict(filter=8, ifmap=6, psum=1)))
     assert config.scratchpad_bytes == 26
+
+
+@pytest.mark.parametrize(
+    ("changes", "sum_width", "link_width"),
+    [
+        ({}, 21, 25),  # 24 products of at most 2^15, and 12 * 24 of them
+        ({"array": {"rows": 1}}, 21, 21),
+        ({"scratchpads": {"ifmap": 16}}, 21, 24),  # 16 * 2^15 needs 21 bits with its sign
+        ({"scratchpads": {"ifmap": 15}}, 20, 24),
+        ({"psum_width": 22}, 21, 22),
+        ({"data_width": 16, "psum_width": 48}, 36, 40),
+        ({"data_width": 16, "psum_width": 16, "arithmetic": "fixed_point"}, 16, 16),
+    ],
+)
+def test_widths_of_sums_in_the_array(changes, sum_width, link_width):
+    config = preset("orris-168").derive(changes)
+    assert (config.sum_width, config.link_width) == (sum_width, link_width)
+    for width, products in ((sum_width, 1), (link_width, config.array.rows)):
+        most = products * config.scratchpads.ifmap << (config.operand_width + config.data_width - 2)
+        assert width == config.psum_width or -(1 << (width - 1)) <= -most < most < 1 << (width - 1)
 
 
 @pytest.mark.parametrize(("psum_width", "per_word"), [(17, 2), (32, 2), (33, 1), (48, 1)])

@@ -31,7 +31,7 @@ class Pass:
             0 if rng.random() < zeros else rng.randint(-wide, wide - 1)
             for _ in range((self.positions - 1) * self.step + self.taps)
         ]
-        top = 1 << (config.psum_width - 1)
+        top = 1 << (config.link_width - 1)
         self.forward = rng.choice((0, rng.randint(1, 5)))
         self.each = self.join + self.forward  # psums from below for each own one
         self.below = [rng.randint(-top, top - 1) for _ in range(self.p * self.positions * self.each)]
@@ -55,8 +55,8 @@ class Pass:
             yield dict(parameter=0, field=0, last=int(i == len(flat) - 1), data=weight)
 
     def psums(self, config):
-        width, fixed = config.psum_width, config.arithmetic == "fixed_point"
-        high = 1 << (width - 1)
+        fixed = config.arithmetic == "fixed_point"
+        high = 1 << (config.link_width - 1)
 
         def add(a, b):
             total = a + b

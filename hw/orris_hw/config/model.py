@@ -145,6 +145,23 @@ class AcceleratorConfig(_Part):
         return 9 if self.data_width == 8 else 16
 
     @property
+    def sum_width(self) -> int:
+        """Bits of a partial sum in a PE: psum_width, or fewer where a filter row's sum needs no more."""
+        return self._exact_width(min(self.scratchpads.ifmap, self.scratchpads.filter))
+
+    @property
+    def link_width(self) -> int:
+        """Bits of a psum on its way up a column: psum_width, or fewer where a whole column needs no more."""
+        return self._exact_width(self.array.rows * min(self.scratchpads.ifmap, self.scratchpads.filter))
+
+    def _exact_width(self, products: int) -> int:
+        """Bits that hold the sum of so many products whatever they are, up to psum_width."""
+        if self.arithmetic == "fixed_point":  # psums saturate at psum_width, each at its own
+            return self.psum_width
+        largest = products << (self.operand_width - 1 + self.data_width - 1)
+        return min(self.psum_width, largest.bit_length() + 1)
+
+    @property
     def psums_per_word(self) -> int:
         return 4 if self.psum_width <= 16 else 2 if self.psum_width <= 32 else 1
 
@@ -169,11 +186,11 @@ class AcceleratorConfig(_Part):
     def scratchpad_bytes(self) -> int:
         """Bytes of scratchpad in one PE, rounded up.
 
-        ceil((2 * filter * data_width + ifmap * operand_width + psum * psum_width) / 8)
+        ceil((2 * filter * data_width + ifmap * operand_width + psum * sum_width) / 8)
         """
         pads = self.scratchpads
         filter_bits = 2 * pads.filter * self.data_width
-        return -(-(filter_bits + pads.ifmap * self.operand_width + pads.psum * self.psum_width) // 8)
+        return -(-(filter_bits + pads.ifmap * self.operand_width + pads.psum * self.sum_width) // 8)
 
     def content_hash(self) -> str:
         """SHA-256 (hex) of everything but the name: equal hashes mean equal hardware."""

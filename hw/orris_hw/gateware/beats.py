@@ -165,7 +165,7 @@ def filter_x_beat(config: AcceleratorConfig) -> data.StructLayout:
 
 
 def psum_beat(config: AcceleratorConfig) -> data.StructLayout:
-    return data.StructLayout({"psum": signed(config.psum_width), "first": 1, "last": 1, "end": 1})
+    return data.StructLayout({"psum": signed(config.link_width), "first": 1, "last": 1, "end": 1})
 
 
 def pe_filter_beat(config: AcceleratorConfig) -> data.StructLayout:

@@ -10,7 +10,7 @@ from amaranth.utils import bits_for
 from ..config import AcceleratorConfig
 from .arithmetic import saturate
 from .beats import FIELD_BITS, FORWARD_BITS, PassField, PassFlags, pe_filter_beat, psum_beat
-from .buffers import StreamFifo
+from .buffers import SkidBuffer
 
 LATENCY = 7
 """Cycles from the issue of a last tap to its psum on `psum_out`."""
@@ -295,7 +295,7 @@ class PE(wiring.Component):
         # -- multiply and accumulate -----------------------------------------------------------------
         product = Signal(signed(config.operand_width + config.data_width), reset_less=True)
         m.submodules.psum_spad = psum_spad = memory.Memory(
-            shape=signed(config.psum_width), depth=1 << bits_for(spads.psum - 1), init=[]
+            shape=signed(config.sum_width), depth=1 << bits_for(spads.psum - 1), init=[]
         )
         psum_write = psum_spad.write_port()
         psum_read = psum_spad.read_port()
@@ -315,12 +315,12 @@ class PE(wiring.Component):
 
         fixed_point = config.arithmetic == "fixed_point"
         term = product >> summing.flags.shift if fixed_point else product
-        own = Signal(signed(config.psum_width), reset_less=True)  # the sum before
+        own = Signal(signed(config.sum_width), reset_less=True)  # the sum before
         repeats = Signal()  # it is the one to add to (p = 1), and was not yet in the scratchpad when read
         exact = term + Mux(summing.first_tap, 0, Mux(repeats, own, psum_read.data))
-        total = Signal(signed(config.psum_width))
+        total = Signal(signed(config.sum_width))
         m.d.comb += [
-            total.eq(saturate(exact, config.psum_width) if fixed_point else exact),
+            total.eq(saturate(exact, config.sum_width) if fixed_point else exact),
             psum_write.addr.eq(summing.filter),
             psum_write.data.eq(total),
             psum_write.en.eq(
@@ -330,12 +330,12 @@ class PE(wiring.Component):
         ]
 
         # -- join the psum from below, then pass on those of other sets -------------------------------
-        m.submodules.leave = leave = StreamFifo(psum_beat(config), 2)
+        m.submodules.leave = leave = SkidBuffer(psum_beat(config))
         departs, joins, onward = Signal(), Signal(), Signal()
         to_forward, forwards = Signal(FORWARD_BITS), Signal()
         end_after = Signal(reset_less=True)  # the last psum to be passed on is the pass's last
         own_valid, own_end, own_flags = Signal(), Signal(reset_less=True), Signal(PassFlags, reset_less=True)
-        below = Signal(signed(config.psum_width), reset_less=True)
+        below = Signal(signed(config.link_width), reset_less=True)
         m.d.comb += [
             departs.eq(valid["product"] & summing.last_tap),
             joins.eq(departs & summing.flags.join),
@@ -353,19 +353,22 @@ class PE(wiring.Component):
                 to_forward.eq(to_forward - 1),
                 own.eq(0),
                 own_end.eq(end_after & (to_forward == 1)),
-                below.eq(self.psum_in.payload.psum),
             ]
         with m.If(enable):
             m.d.sync += [
                 own.eq(total),
                 own_flags.eq(summing.flags),
                 own_end.eq(summing.end & (summing.forward == 0)),
-                below.eq(Mux(summing.flags.join, self.psum_in.payload.psum, 0)),
                 repeats.eq(psum_write.en & (psum_write.addr == psum_read.addr)),
             ]
+        # In branches of their own: synthesis turns the zero into a reset.
+        with m.If(enable & ~summing.flags.join):
+            m.d.sync += below.eq(0)
+        with m.Elif(enable | forwards):
+            m.d.sync += below.eq(self.psum_in.payload.psum)
         joined = own + below
         m.d.comb += [
-            leave.i.payload.psum.eq(saturate(joined, config.psum_width) if fixed_point else joined),
+            leave.i.payload.psum.eq(saturate(joined, config.link_width) if fixed_point else joined),
             leave.i.payload.first.eq(own_flags.first),
             leave.i.payload.last.eq(own_flags.last),
             leave.i.payload.end.eq(own_end),

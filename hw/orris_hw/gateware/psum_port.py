@@ -4,7 +4,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -24,9 +24,13 @@ _WRITTEN = _OPERANDS + 2
 _FINAL_MARGIN = 8
 
 
-def round_robin(m: Module, eligible: Value, *, name: str) -> Value:
-    """One-hot grant to one of the `eligible` bits, in turn; idle bits take no cycle."""
-    # Bits above the last one granted come first.
+def in_turn(m: Module, eligible: Value, *, name: str) -> Value:
+    """One-hot grant to the `eligible` bit granted last, or to the next one; idle bits take no cycle.
+
+    Columns send their psums in bursts: served one after the other, they drift apart until no two bursts
+    meet; served one psum each in turn, they would all stay in step and all wait.
+    """
+    # The last one granted and those above it come first.
     later = Signal(len(eligible), name=f"{name}_later")
     grant = Signal(len(eligible), name=name)
 
@@ -35,7 +39,7 @@ def round_robin(m: Module, eligible: Value, *, name: str) -> Value:
 
     m.d.comb += grant.eq(Mux((eligible & later).any(), lowest(eligible & later), lowest(eligible)))
     with m.If(grant.any()):
-        m.d.sync += later.eq(Cat(grant[:k].any() if k else Const(0) for k in range(len(grant))))
+        m.d.sync += later.eq(Cat(grant[:k + 1].any() for k in range(len(grant))))
     return grant
 
 
@@ -100,7 +104,7 @@ class PsumPort(wiring.Component):
         fifo_depth = config.scratchpads.psum + _FINAL_MARGIN
         # What travels with a psum from issue to write.
         item = data.StructLayout({
-            "psum": signed(width), "first": 1, "last": 1, "slot": slot_index, "column": columns,
+            "psum": signed(config.link_width), "first": 1, "last": 1, "slot": slot_index, "column": columns,
         })
 
         finals, heads, slots, eligible = [], [], [], []
@@ -135,7 +139,7 @@ class PsumPort(wiring.Component):
             m.d.sync += space.eq(space - (grant[c] & head.last) + (fifo.o.valid & fifo.o.ready))
             eligible.append(skid.o.valid & (rest == 0) & (~head.last | (space != 0)))
             m.d.comb += skid.o.ready.eq(grant[c])
-        m.d.comb += grant.eq(round_robin(m, Cat(eligible), name="turn"))
+        m.d.comb += grant.eq(in_turn(m, Cat(eligible), name="turn"))
 
         # Issue: the bank is read while the psum waits in a delay line.
         stages = [Signal(item, name=f"stage_{k}", reset_less=True) for k in range(_OPERANDS)]

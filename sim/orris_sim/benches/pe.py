@@ -35,7 +35,7 @@ class Pass:
         self.forward = rng.choice((0, rng.randint(1, 5)))
         self.each = self.flags["join"] + self.forward  # psums from below for each own one
         below = self.p * self.positions * self.each
-        self.below = [signed(rng, config.psum_width) for _ in range(below)]
+        self.below = [signed(rng, config.link_width) for _ in range(below)]
 
     def beats(self) -> Iterator[dict[str, int]]:
         """What goes into the filter port, as the PE's documentation has it."""
@@ -63,11 +63,11 @@ class Pass:
                 total = 0
                 for j in range(self.taps):
                     product = self.ifmap[f * self.step + j] * self.filters[j][m]
-                    total = add(self.config, total, product >> self.shift)
+                    total = add(self.config, self.config.link_width, total, product >> self.shift)
                 start = (f * self.p + m) * self.each
                 below = self.below[start : start + self.each]
                 if self.flags["join"]:
-                    total = add(self.config, total, below.pop(0))
+                    total = add(self.config, self.config.link_width, total, below.pop(0))
                 last = f == self.positions - 1 and m == self.p - 1
                 for index, psum in enumerate(leaving := [total, *below], start=1):
                     end = int(last and index == len(leaving))

@@ -61,7 +61,7 @@ def runs(rng: random.Random, config: AcceleratorConfig, count: int) -> list[dict
         n, passes = rng.choice((1, 2, 5, 6, 7, rng.randint(1, min(slots, 40)))), rng.randint(1, 4)
         psums += [
             {
-                "psum": signed(rng, config.psum_width),
+                "psum": signed(rng, config.link_width),
                 "first": int(k == 0),
                 "last": int(k == passes - 1),
                 "end": int(i == n - 1),
@@ -77,7 +77,7 @@ def finals(config: AcceleratorConfig, psums: list[dict[str, int]]) -> list[int]:
     slots: dict[int, int] = {}
     slot, done = 0, []
     for psum in psums:
-        total = psum["psum"] if psum["first"] else add(config, slots[slot], psum["psum"])
+        total = psum["psum"] if psum["first"] else add(config, config.psum_width, slots[slot], psum["psum"])
         if psum["last"]:
             done.append(total)
         slots[slot] = total
