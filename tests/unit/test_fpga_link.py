@@ -28,7 +28,7 @@ def random_content(rng):
 def damaged(rng, frame):
     """A frame after something happened to it."""
     frame = bytearray(frame)
-    kind = rng.randrange(5)
+    kind = rng.randrange(6)
     place = rng.randrange(len(frame))
     if kind == 0:
         frame[place] ^= 1 << rng.randrange(8)
@@ -38,6 +38,8 @@ def damaged(rng, frame):
         frame.insert(place, rng.randrange(256))
     elif kind == 3:
         frame = frame[:place]
+    elif kind == 4:
+        frame = frame[:-1] + bytes([ESCAPE, FLAG])
     else:
         frame = bytearray(encode(bytes(BUFFER_BYTES - CRC_BYTES + rng.randrange(1, 40))))
     return bytes(frame)

@@ -37,25 +37,24 @@ def simulate(chip, clock_hz, process, model):
     sim.run()
 
 
-def random_accesses(rng, count, words):
-    """(address, write, data, mask): runs within a row, jumps over rows and banks, pauses (None)."""
+def random_accesses(rng, count, words, misses=0.2):
+    """(address, write, data, mask), and None for a pause: few words in few rows, so that they meet again."""
+    rows = [0, 1, words // 512 - 1]
     address = 0
     for _ in range(count):
-        kind = rng.random()
-        if kind < 0.15:
-            address = rng.randrange(words)
-        elif kind < 0.3:
-            address = (rng.randrange(4) << 7 | rng.randrange(3) << 9 | rng.randrange(128)) % words
+        if rng.random() < misses:
+            address = rng.choice(rows) << 9 | rng.randrange(4) << 7 | rng.choice((0, 120))
         else:
-            address = (address + 1) % words
+            address = (address & ~7) | (address + 1) & 7
         if rng.random() < 0.05:
             yield None
         yield address, rng.random() < 0.5, rng.getrandbits(64), rng.choice((255, 255, rng.getrandbits(8)))
 
 
+@pytest.mark.parametrize("misses", [0.1, 0.9])
 @pytest.mark.parametrize("clock_hz", [25e6, 80e6, 133e6])
-@pytest.mark.parametrize("chip", [IS42S16160G, AS4C16M16, slowest(IS42S16160G, AS4C16M16)])
-def test_controller_keeps_data_and_timing(chip, clock_hz, seed):
+@pytest.mark.parametrize("chip", [IS42S16160G, slowest(IS42S16160G, AS4C16M16)])
+def test_controller_keeps_data_and_timing(chip, clock_hz, misses, seed):
     chip = replace(chip, t_power_up=2000.0)
     rng = random.Random(seed)
     model = SdramModel(chip, clock_hz)
@@ -64,7 +63,7 @@ def test_controller_keeps_data_and_timing(chip, clock_hz, seed):
 
     async def process(ctx, port):
         nonlocal content
-        for access in random_accesses(rng, 400, chip.bytes // 8):
+        for access in random_accesses(rng, 700, chip.bytes // 8, misses):
             if access is None:
                 ctx.set(port.request.valid, 0)
                 for _ in range(rng.randrange(60)):
@@ -94,7 +93,7 @@ def test_controller_keeps_data_and_timing(chip, clock_hz, seed):
     simulate(chip, clock_hz, process, model)
     assert model.violation == ""
     assert len(answers) == len(expected)
-    assert any(byte is not None for word in expected for byte in word)
+    assert sum(byte is not None for word in expected for byte in word) > 500
     for answer, word in zip(answers, expected, strict=True):
         for i, byte in enumerate(word):
             assert byte is None or byte == answer >> 8 * i & 255
@@ -126,7 +125,7 @@ def test_refreshes_go_on_under_load_and_when_idle():
     model = SdramModel(QUICK, 25e6)
 
     async def process(ctx, port):
-        await ctx.tick().repeat(6000)  # 240 us: 30 refreshes; the model allows 8 to be late
+        await ctx.tick().repeat(12_000)  # 480 us: 61 refreshes; the model allows 8 to be late
 
     simulate(QUICK, 25e6, process, model)
     assert model.violation == ""
