@@ -38,7 +38,9 @@ def float_network(seed: int) -> onnx.ModelProto:
 
     nodes = [
         *conv("first", "image", 8, 3, 3, strides=[2, 2], pads=[0, 0, 1, 1]),
-        helper.make_node("MaxPool", ["first"], ["pooled"], kernel_shape=[2, 2], strides=[1, 1], pads=[0, 0, 1, 1]),
+        helper.make_node(
+            "MaxPool", ["first"], ["pooled"], kernel_shape=[2, 2], strides=[1, 1], pads=[0, 0, 1, 1]
+        ),
         *conv("depthwise", "pooled", 8, 1, 3, group=8, pads=[1, 1, 1, 1]),
         *conv("pointwise", "depthwise", 8, 8, 1),
         helper.make_node("Add", ["pointwise", "pooled"], ["total"]),
@@ -49,7 +51,9 @@ def float_network(seed: int) -> onnx.ModelProto:
         *conv("last", "averaged", 16, 20, 1),
         helper.make_node("GlobalAveragePool", ["last"], ["means"]),
         helper.make_node("Flatten", ["means"], ["flat"]),
-        helper.make_node("Gemm", ["flat", constant("fc_w", 5, 16), constant("fc_b", 5)], ["scores"], transB=1),
+        helper.make_node(
+            "Gemm", ["flat", constant("fc_w", 5, 16), constant("fc_b", 5)], ["scores"], transB=1
+        ),
         helper.make_node("Softmax", ["scores"], ["classes"], axis=-1),
     ]
     graph = helper.make_graph(

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from ..graph import Graph, ModelError
+from ..graph.shapes import check_shapes
 from ..graph.simplify import simplify
+from ..runtime.folding import fold_constants
 
 FILE_LIMIT = 1 << 30
 """Bytes of a file that is read at all."""
@@ -26,15 +28,21 @@ def load_model(path: Path | str) -> Graph:
     if content[where] == identifier:
         from .tflite import read_tflite
 
-        return simplify(read_tflite(content, path.name))
+        return _finished(read_tflite(content, path.name))
     if path.suffix.lower() == ".onnx":
         from .onnx import read_onnx
 
-        return simplify(read_onnx(content, path.name))
+        return _finished(read_onnx(content, path.name))
     raise ModelError(
         f"{path} is neither a TFLite file (bytes 4 to 7 are not 'TFL3') nor named .onnx: "
         "the formats that can be imported are TFLite and ONNX"
     )
+
+
+def _finished(graph: Graph) -> Graph:
+    """Checked, then without what is known beforehand or not needed."""
+    check_shapes(graph)
+    return simplify(fold_constants(graph))
 
 
 def read_file(path: Path) -> bytes:

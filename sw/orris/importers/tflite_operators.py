@@ -294,6 +294,29 @@ def reshape(source: Source) -> list[Operator]:
     return [ops.Reshape(**source.common(source.inputs[:1]))]
 
 
+def shape(source: Source) -> list[Operator]:
+    """The shape of every tensor is known: a constant."""
+    result = source.result()
+    values = np.array(source.tensor(0).shape, result.dtype)
+    source.tensors[result.name] = Tensor(result.name, values.shape, values.dtype, None, values)
+    return []
+
+
+def pack(source: Source) -> list[Operator]:
+    """Each input with one more axis, then all together along it."""
+    axis = _axis(source, source.options(tflite.PackOptions()).Axis(), len(source.result().shape))
+    parts, operators = [], []
+    for number, name in enumerate(source.inputs):
+        tensor = source.tensor(number)
+        part = f"{source.outputs[0]} (part {number})"
+        sizes = (*tensor.shape[:axis], 1, *tensor.shape[axis:])
+        source.tensors[part] = Tensor(part, sizes, tensor.dtype, tensor.quantisation)
+        common = {"kind": source.kind, "name": f"{source.name}, part {number}"}
+        operators.append(ops.Reshape(**common, inputs=(name,), outputs=(part,)))
+        parts.append(part)
+    return [*operators, ops.Concatenate(**source.common(parts), axis=axis)]
+
+
 def transpose(source: Source) -> list[Operator]:
     axes = tuple(source.integers(1, "order of axes"))
     if sorted(axes) != list(range(len(source.tensor(0).shape))):
@@ -421,6 +444,7 @@ CONVERTERS: dict[str, Callable[[Source], list[Operator]]] = {
     "MAX_POOL_2D": _pool(largest=True),
     "MEAN": mean,
     "MUL": multiply,
+    "PACK": pack,
     "PAD": pad,
     "PADV2": pad,
     "QUANTIZE": quantize,
@@ -430,6 +454,7 @@ CONVERTERS: dict[str, Callable[[Source], list[Operator]]] = {
     "RELU_N1_TO_1": _clamp((-1.0, 1.0)),
     "RESHAPE": reshape,
     "RESIZE_NEAREST_NEIGHBOR": resize_nearest,
+    "SHAPE": shape,
     "SLICE": slice_,
     "SOFTMAX": softmax,
     "SPLIT": _split(data=1, axis_input=0),

@@ -1,0 +1,97 @@
+"""Writes small TFLite models for tests, with the schema that comes with LiteRT."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+flatbuffers = pytest.importorskip("flatbuffers")
+schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+
+Types = schema.TensorType
+TYPES = {
+    np.dtype(np.int8): Types.INT8,
+    np.dtype(np.uint8): Types.UINT8,
+    np.dtype(np.int16): Types.INT16,
+    np.dtype(np.int32): Types.INT32,
+    np.dtype(np.int64): Types.INT64,
+    np.dtype(np.float32): Types.FLOAT32,
+}
+
+
+class ModelWriter:
+    """Tensors and operators of one graph; `write` gives the bytes of the file."""
+
+    def __init__(self) -> None:
+        self._buffers, self._tensors, self._operators, self._codes = [schema.BufferT()], [], [], []
+
+    def tensor(
+        self,
+        shape: Sequence[int],
+        dtype: type | np.dtype = np.int8,
+        scale: float | Sequence[float] | np.ndarray | None = None,
+        zero_point: int = 0,
+        *,
+        axis: int = 0,
+        values: np.ndarray | None = None,
+        name: str | None = None,
+    ) -> int:
+        """A tensor's index; without `values` it is computed or given at run time."""
+        tensor = schema.TensorT()
+        tensor.name = name or f"t{len(self._tensors)}"
+        tensor.shape, tensor.type = list(shape), TYPES[np.dtype(dtype)]
+        if scale is not None:
+            scales = np.atleast_1d(np.float32(scale)).tolist()
+            quantisation = schema.QuantizationParametersT()
+            quantisation.scale, quantisation.zeroPoint = scales, [zero_point] * len(scales)
+            quantisation.quantizedDimension = axis
+            tensor.quantization = quantisation
+        if values is not None:
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(np.ascontiguousarray(values, dtype).tobytes(), np.uint8)
+            tensor.buffer = len(self._buffers)
+            self._buffers.append(buffer)
+        self._tensors.append(tensor)
+        return len(self._tensors) - 1
+
+    def constant(self, values: object, dtype: type = np.int32) -> int:
+        """A constant without a scale."""
+        array = np.asarray(values, dtype)
+        return self.tensor(array.shape, dtype, values=array)
+
+    def operator(
+        self, kind: str, inputs: Sequence[int], outputs: Sequence[int], options: object = None
+    ) -> None:
+        """An operator by the format's name; `options` is an object of the schema."""
+        code = schema.OperatorCodeT()
+        code.builtinCode = getattr(schema.BuiltinOperator, kind)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        code.version = 1
+        node = schema.OperatorT()
+        node.opcodeIndex = len(self._codes)
+        node.inputs, node.outputs = list(inputs), list(outputs)
+        if options is not None:
+            node.builtinOptions = options
+            name = type(options).__name__.removesuffix("T")
+            node.builtinOptionsType = getattr(schema.BuiltinOptions, name)
+        self._codes.append(code)
+        self._operators.append(node)
+
+    def write(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        graph, model = schema.SubGraphT(), schema.ModelT()
+        graph.tensors, graph.operators = self._tensors, self._operators
+        graph.inputs, graph.outputs = list(inputs), list(outputs)
+        model.version, model.operatorCodes = 3, self._codes
+        model.subgraphs, model.buffers = [graph], self._buffers
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def options(name: str, **fields: object) -> object:
+    """Options such as `options("Pool2DOptions", strideH=2)`."""
+    made = getattr(schema, f"{name}T")()
+    for field, value in fields.items():
+        assert hasattr(made, field), field
+        setattr(made, field, value)
+    return made
