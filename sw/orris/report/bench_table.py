@@ -12,10 +12,10 @@ from .tables import short
 _SPEED = (
     "\nMACs",
     "\ncycles",
-    "predic-\ntion",
+    "\nmodel",
     "utili-\nsation",
-    "of roof-\nline",
-    "wait for\nifmap",
+    "roof-\nline",
+    "waits\nifmap",
     "\nfilter",
     "\npsum",
     "bit-\nexact",

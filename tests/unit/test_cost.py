@@ -1,0 +1,250 @@
+"""The cost model's parts: events, memory, the array's steady state, energy, roofline, choice of mappings."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from orris.cost import (
+    EnergyError,
+    MemoryTiming,
+    Timing,
+    best_mapping,
+    energy,
+    energy_table,
+    expected_counters,
+    layer_timing,
+    parse_aim,
+    program_timing,
+    ranked_mappings,
+    roofline,
+    table_names,
+)
+from orris.cost.array import ifmap_feed, position_cycles, post_cycles
+from orris.cost.choice import AimError
+from orris.cost.events import Kernel, Tokens
+from orris.cost.memory import Dma, Memory
+from orris.layers import ConvLayer, Padding, find_layer
+from orris.mapper import MappingError
+from orris_hw.commands import END, LOAD
+from orris_hw.config import preset
+
+TINY, ORRIS = preset("tiny"), preset("orris-168")
+SMALL = ConvLayer(name="small", M=16, C=16, H=32, W=32, R=3, S=3, padding=Padding.all(1))
+
+
+# -- events ----------------------------------------------------------------------------------------------
+def test_tokens_are_taken_in_order_and_know_when_they_came():
+    kernel, tokens, seen = Kernel(), Tokens(1), []
+
+    def taker(name):
+        came = yield tokens
+        seen.append((name, came, kernel.now))
+
+    def late():
+        yield 40
+        came = yield tokens
+        seen.append(("late", came, kernel.now))
+
+    for process in (taker("a"), taker("b"), late()):
+        kernel.start(process)
+    kernel.give(tokens, 30)
+    kernel.give(tokens, 10)
+    kernel.run()
+    assert seen == [("a", 0, 0), ("b", 10, 10), ("late", 30, 40)]
+
+
+# -- memory ----------------------------------------------------------------------------------------------
+def test_long_rows_come_at_the_memorys_rate():
+    reads = Dma(Memory(MemoryTiming(latency=100)), writes=False)
+    assert reads.transfer(0, 3200, 1) == 5 + 100 + 3200 + 3
+
+
+def test_short_rows_are_limited_by_the_bursts_under_way():
+    reads = Dma(Memory(MemoryTiming(latency=100)), writes=False)
+    # Sixteen bursts of one word in each round trip of a little over 100 cycles.
+    assert 1600 / 16 * 100 < reads.transfer(0, 1, 1600) < 1600 / 16 * 105
+
+
+def test_half_the_rate_takes_twice_as_long():
+    fast, slow = (Dma(Memory(MemoryTiming(100, rate)), False).transfer(0, 640, 1) for rate in (1.0, 0.5))
+    assert slow - fast == 640
+
+
+# -- the array -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("p, taps", [(1, 1), (4, 3), (16, 6), (24, 12)])
+def test_a_column_with_a_port_of_its_own_never_waits(p, taps):
+    assert position_cycles(p, taps, 1, 1) == p * taps
+
+
+@pytest.mark.parametrize("p, taps, sharing", [(16, 6, 4), (24, 6, 4), (4, 3, 2), (16, 12, 3)])
+def test_a_shared_port_takes_no_more_than_one_psum_a_cycle(p, taps, sharing):
+    period = position_cycles(p, taps, sharing, 1)
+    assert p * max(taps, sharing) <= period <= p * (taps - 1 + sharing)
+
+
+def test_bursts_that_do_not_meet_cost_nothing():
+    assert position_cycles(16, 6, 4, 16) == 96 < position_cycles(16, 6, 4, 1)
+
+
+def run_fields(**changes):
+    fields = dict(
+        R=3, q=4, stride=1, pixel_lanes=8, full_height=9, full_width=34, period=1, kept=1, split=0, sets=2,
+        e=7, p=8, taps=12, ofmap_lane=0, stacks=0, merge=0,
+    )  # fmt: skip
+    return fields | changes
+
+
+def test_ifmap_feed_counts_rows_columns_and_set_up():
+    feed = ifmap_feed(ORRIS, run_fields(), blocks=2, rows=12)
+    # Twelve rows of 6 + 2 beats and a step; 9 ifmap rows x 2 blocks on the Y-bus, 9 x 4 values on an X-bus.
+    assert (feed.set_up, feed.columns, feed.column, feed.skew) == (12 * 9, 34, 36, 2)
+
+
+def test_rows_and_columns_that_no_filter_sees_are_not_sent():
+    feed = ifmap_feed(ORRIS, run_fields(R=1, stride=4, full_height=9, period=4, kept=1, q=1), 1, 12)
+    assert (feed.columns, feed.column) == (9, 3 + 6 + 3)
+
+
+def test_post_processing_writes_a_word_a_cycle():
+    assert post_cycles(ORRIS, run_fields(p=8)) == 16  # two columns a lane, eight sums each
+    assert post_cycles(ORRIS, run_fields(p=1)) == 14  # every column a word of its own
+    assert post_cycles(ORRIS, run_fields(p=1, merge=1)) == 7  # both sets in one word
+
+
+# -- programs and layers ---------------------------------------------------------------------------------
+def test_an_empty_program_takes_its_fetch():
+    cycles = program_timing(TINY, [(END, {})]).cycles
+    assert cycles == program_timing(TINY, [(END, {})], MemoryTiming(latency=40)).cycles + 60
+
+
+def test_a_load_takes_its_words():
+    def load(words):
+        fields = dict(wait=0, signal=0, row_words=words, rows=1, planes=1)
+        return program_timing(TINY, [(LOAD, fields), (END, {})]).cycles
+
+    assert load(1024) - load(512) == 512
+
+
+def test_no_layer_beats_its_roofline():
+    numbers = random.Random(4)
+    for _ in range(40):
+        sizes = (1, 3, 16, 40), (4, 24, 48), (7, 20), (1, 3, 5)
+        C, M, H, R = map(numbers.choice, sizes)
+        layer = ConvLayer(name="any", C=C, M=M, H=H, W=H, R=R, S=R, padding=Padding.all(R // 2))
+        for config in (TINY, ORRIS):
+            cycles = layer_timing(best_mapping(layer, config)).cycles
+            assert roofline(layer, config, 8).share(layer.macs, cycles) < 1
+
+
+def test_more_memory_never_costs_cycles():
+    mapping = best_mapping(find_layer("mobilenetv1.pw1"), ORRIS)
+    slow, fast = (layer_timing(mapping, MemoryTiming(100, rate)).cycles for rate in (0.5, 1.0))
+    assert fast < slow
+
+
+def test_expected_counters_add_up():
+    mapping = best_mapping(SMALL, TINY)
+    counters = expected_counters(mapping, Timing(1000, {"stall_psum": 3}), zeros=0.25)
+    assert counters["mac_done"] + counters["mac_gated"] == counters["macs"]
+    assert counters["mac_done"] == pytest.approx(0.75 * (94 / 96) ** 2 * counters["macs"], rel=1e-6)
+    assert (counters["cycles"], counters["stall_psum"]) == (1000, 3)
+
+
+# -- roofline --------------------------------------------------------------------------------------------
+def test_roofline_of_a_layer_bound_by_the_memory():
+    roof = roofline(ConvLayer(M=32, C=1, G=32, H=64, W=64, R=3, S=3, padding=Padding.all(1)), ORRIS, 8)
+    assert roof.bound == "memory"
+    assert roof.least_bytes == 2 * 32 * 64 * 64 + 32 * 9
+    assert roof.macs_per_cycle == pytest.approx(36, rel=0.01)  # nine MACs for a byte in and a byte out
+
+
+def test_roofline_leaves_out_what_no_filter_sees():
+    layer = ConvLayer(M=8, C=8, H=64, W=64, R=1, S=1, U=2)
+    assert roofline(layer, ORRIS, 8).least_bytes == 8 * 32 * 32 + 8 * 8 + 8 * 32 * 32
+
+
+def test_roofline_of_a_layer_bound_by_the_array():
+    roof = roofline(SMALL, TINY, 8)
+    assert (roof.bound, roof.macs_per_cycle, roof.share(1200, 200)) == ("PEs", 12.0, 0.5)
+
+
+# -- energy ----------------------------------------------------------------------------------------------
+def test_energy_is_accesses_times_their_price():
+    counters = {
+        "mac_done": 10, "spad_filter_read": 4, "spad_psum_write": 3, "net_psum_values": 5,
+        "glb_ifmap_read": 2, "glb_ofmap_write": 6, "dram_read_words": 1, "cycles": 7,
+    }  # fmt: skip
+    table = replace(energy_table("isca2016"), idle=0.5)
+    found = energy(counters, ORRIS, table)
+    assert found.as_dict() == {
+        "mac": 10.0,
+        "spad": 4 / 2 + 3 * 2,
+        "network": 2 * 5 * 2,
+        "buffer": 6 * (2 * 4 + 6 / 2),
+        "dram": 200 * 4,
+        "idle": 3.5,
+        "total": 10 + 8 + 20 + 66 + 800 + 3.5,
+    }
+
+
+def test_tables_by_name_and_from_a_file(tmp_path):
+    assert set(table_names()) >= {"isca2016", "eyeriss-pj"}
+    assert energy_table("eyeriss-pj").unit == "pJ"
+    file = tmp_path / "mine.toml"
+    file.write_text('unit = "nJ"\nmac = 1\nspad = 2\nnetwork = 3\nbuffer = 4\ndram = 5\n')
+    table = energy_table(str(file))
+    assert (table.name, table.unit, table.dram, table.idle) == ("mine", "nJ", 5.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("mac = 1\n", "the figure 'spad' is missing"),
+        ("mac = -1\n", "mac = -1, expected a number of at least 0"),
+        ("mack = 1\n", "unknown figure 'mack' (figures: mac, spad, network, buffer, dram, idle)"),
+        ("mac = true\n", "mac = True, expected a number of at least 0"),
+        ("mac = \n", "Invalid value"),
+    ],
+)
+def test_a_bad_table_is_told(tmp_path, text, message):
+    file = tmp_path / "bad.toml"
+    file.write_text(text)
+    with pytest.raises(EnergyError) as error:
+        energy_table(str(file))
+    assert message in str(error.value)
+
+
+def test_an_unknown_table_names_the_known_ones():
+    with pytest.raises(EnergyError, match="no energy table 'isca': .*eyeriss-pj, isca2016"):
+        energy_table("isca")
+
+
+# -- choice ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("text, weight", [("time", 1.0), ("energy", 0.0), ("0.25", 0.25)])
+def test_aims(text, weight):
+    assert parse_aim(text) == weight
+
+
+@pytest.mark.parametrize("text", ["fast", "1.5", "-0.1", "nan"])
+def test_bad_aims_are_told(text):
+    with pytest.raises(AimError, match="expected time, energy, or the weight of time from 0 to 1"):
+        parse_aim(text)
+
+
+def test_the_best_by_time_is_no_slower_and_the_best_by_energy_no_dearer():
+    layer = find_layer("resnet18.layer4.0.downsample")
+    by_time, both, by_energy = (ranked_mappings(layer, ORRIS, aim)[0] for aim in (1.0, 0.5, 0.0))
+    assert by_time.timing.cycles <= 1.005 * min(both.timing.cycles, by_energy.timing.cycles)
+    assert by_energy.energy.total <= 1.005 * min(both.energy.total, by_time.energy.total)
+
+
+def test_candidates_come_in_order_of_their_score():
+    candidates = ranked_mappings(SMALL, ORRIS, 1.0)
+    assert len(candidates) > 4
+    assert [c.score(1.0) for c in candidates] == sorted(c.score(1.0) for c in candidates)
+
+
+def test_a_layer_that_does_not_fit_names_the_limit():
+    with pytest.raises(MappingError, match="U = 14: the vertical stride may be up to 12"):
+        ranked_mappings(ConvLayer(name="far", M=4, C=4, H=40, W=40, R=3, S=3, U=14), ORRIS)
