@@ -99,7 +99,11 @@ struct Machine {
         // What the memory offers in this cycle.
         credit += rate;
         if (credit > 4 * kWord) credit = 4 * kWord;
-        const bool may_read = !reads.empty() && reads.front().ready <= cycles && credit >= kWord && !r_pause;
+        // Where reads and writes compete for its bandwidth they take turns; a word once offered stays.
+        const bool write_waits = !writes.empty() && !w_pause && top->m_axi_wvalid;
+        const bool yields = write_waits && write_turn && !r_offered && credit < 2 * kWord;
+        const bool may_read =
+            !reads.empty() && reads.front().ready <= cycles && credit >= kWord && !r_pause && !yields;
         top->m_axi_rvalid = may_read;
         if (may_read) {
             const Burst& burst = reads.front();
@@ -127,6 +131,11 @@ struct Machine {
         hold(top->m_axi_awvalid, aw, uint64_t(top->m_axi_awaddr) << 8 | top->m_axi_awlen, aw_held, aw_seen,
              "AWVALID or its address changed before AWREADY");
         hold(top->m_axi_wvalid, w, top->m_axi_wdata, w_held, w_seen, "WVALID or its data changed before WREADY");
+        r_offered = may_read && !r;
+        if (w)
+            write_turn = false;
+        else if (r && write_waits)
+            write_turn = true;
         if (r) {
             Burst& burst = reads.front();
             burst.address += kWord;
@@ -171,6 +180,7 @@ struct Machine {
         rise();
     }
 
+    bool r_offered = false, write_turn = false;
     bool r_pause = false, b_pause = false, ar_pause = false, aw_pause = false, w_pause = false;
 };
 
