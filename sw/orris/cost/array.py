@@ -1,12 +1,11 @@
 """How long the parts of a pass take when nothing else holds them up, from what each block does in a cycle."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from orris_hw.config import AcceleratorConfig
 
-_SETTLED, _MEASURED = 12, 12  # positions until the pattern repeats, and over which it is measured
+_CHAIN = 5  # psums a column holds: one in its top PE, two in the PE's buffer, two at the port
 _SKIDS = 4  # beats between the feeder and a row's FIFO
 _ROW_BEATS = 7  # that tell a PE row what it listens to, the feeder's step included, beside one per filter set
 
@@ -18,41 +17,18 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
-@lru_cache(maxsize=4096)
-def position_cycles(p: int, taps: int, sharing: int, skew: int) -> float:
+def position_cycles(p: int, taps: int, sharing: int) -> int:
     """Cycles from one ofmap position to the next, where `sharing` columns use one psum port.
 
-    On the last tap a column hands over p psums, one a cycle; the port takes one a cycle, from its columns in
-    turn. Between the PE's sum and the port a column holds five: one in the PE's register, two in its FIFO,
-    two at the port. What finds no room holds up the PE. Found by going through a few positions cycle by
-    cycle, each column `skew` cycles behind the one before it.
+    A column hands over p psums on its last tap, one a cycle. The port takes one a cycle, and stays with a
+    column until its burst is over: columns drift apart until no two bursts meet.
     """
-    period = p * taps
-    if sharing <= 1:
-        return period
-    begins = period - p  # of the last tap within a position
-    at = [-skew * column for column in range(sharing)]  # multiply-accumulates made
-    register, fifo, port = ([0] * sharing for _ in range(3))  # psums held
-    ends: list[int] = []  # of positions in the last column
-    turn, cycle = sharing - 1, 0
-    while len(ends) <= _SETTLED + _MEASURED:
-        granted = -1
-        for offset in range(1, sharing + 1):
-            if port[(turn + offset) % sharing]:
-                granted = turn = (turn + offset) % sharing
-                break
-        for column in range(sharing):
-            to_port = fifo[column] > 0 and port[column] < 2
-            to_fifo = register[column] > 0 and fifo[column] < 2
-            if to_fifo or not register[column]:  # the PE goes on
-                register[column] = int(at[column] >= 0 and at[column] % period >= begins)
-                at[column] += 1
-                if column == sharing - 1 and at[column] > 0 and at[column] % period == 0:
-                    ends.append(cycle)
-            fifo[column] += to_fifo - to_port
-            port[column] += to_port - (column == granted)
-        cycle += 1
-    return (ends[-1] - ends[_SETTLED]) / _MEASURED
+    return p * max(taps, sharing)
+
+
+def drift_cycles(p: int, sharing: int) -> int:
+    """Cycles that the last of `sharing` columns falls behind when all of them begin together."""
+    return (sharing - 1) * max(0, p - _CHAIN)
 
 
 @dataclass(frozen=True)
@@ -60,14 +36,13 @@ class IfmapFeed:
     """What the ifmap network does in a pass.
 
     set_up : cycles that tell every row what it listens to. columns : ifmap columns sent.
-    column : cycles of each. skew : cycles between the values of neighbouring PE columns.
+    column : cycles of each.
     ahead : cycles that the Y-bus is ahead of X-buses which take longer: what the FIFOs between them hold.
     """
 
     set_up: int
     columns: int
     column: int
-    skew: int
     ahead: int
 
 
@@ -87,7 +62,7 @@ def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> I
     set_up = rows * (_ROW_BEATS + run["sets"]) + _ROW_BEATS * (config.array.rows - rows)
     held = (config.networks.fifo_depth + _SKIDS) * values
     ahead = max(0, min(held, (x_bus - y_bus) * columns))
-    return IfmapFeed(set_up, columns, max(y_bus + skipped, x_bus), beats * min(stride, run["R"]), ahead)
+    return IfmapFeed(set_up, columns, max(y_bus + skipped, x_bus), ahead)
 
 
 def _kept(size: int, period: int, kept: int) -> int:

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 from orris_hw.config import AcceleratorConfig
 
-from .array import Run, ceil_div, channel_blocks, filter_beats, ifmap_feed, pass_fields, position_cycles
+from .array import (
+    Run,
+    ceil_div,
+    channel_blocks,
+    drift_cycles,
+    filter_beats,
+    ifmap_feed,
+    pass_fields,
+    position_cycles,
+)
 from .array import post_cycles as post_position
 from .events import Kernel, Process, Tokens
 
@@ -148,12 +157,9 @@ class ComputeUnit:
         start = max(before.end, window, loaded)
         waits = start - (before.end if number else self._described)
         self.stalls["stall_filter" if loaded >= window else "stall_ifmap"] += max(0.0, waits) * pes
-        # Columns that wait for ifmap values hand over their psums as far apart as those come.
-        columns_of_step = max(1, step // q)
-        pace = feed.column * columns_of_step
-        skew = feed.skew if pace > p * taps else 1
+        pace = feed.column * max(1, step // q)
         sharing = min(self._sharing, run["e"] * run["sets"])
-        period = position_cycles(p, taps, sharing, skew) + p * run["stacks"]  # passing psums on, a PE waits
+        period: float = position_cycles(p, taps, sharing) + p * run["stacks"]  # passing psums on, a PE waits
         values = taps + (positions - 1) * step
 
         def freed(value: int) -> float:
@@ -164,10 +170,12 @@ class ComputeUnit:
             return start + position * period + (value - position * step) * p
 
         last = max(first + (feed.columns - 1) * feed.column, freed(values - capacity))
-        end = start + positions * period
-        self.stalls["stall_psum"] += positions * (period - p * taps) * pes
+        # Columns that have waited together for their filters or values begin together.
+        drift = drift_cycles(p, sharing) if start > before.end and pace <= period else 0
+        end = start + positions * period + drift
+        self.stalls["stall_psum"] += (positions * (period - p * taps) + drift) * pes
         if pace > period:
-            waits = last + columns_of_step * q * p - end
+            waits = last + max(q, step) * p - end
             self.stalls["stall_ifmap"] += max(0.0, waits) * pes
             end = max(end, end + waits)
             period = (end - start) / positions
