@@ -24,8 +24,10 @@ FPGA_STAMP := .venv/orris-fpga-$(KEY)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
-demo: $(RUN_STAMP) ## a photograph through the whole accelerator in RTL simulation
+demo: $(RUN_STAMP) ## a photograph, then handwritten digits, through the whole accelerator in RTL simulation
 	@$(BIN)/orris demo
+	@echo "== handwritten digits: a network from an ONNX file"
+	@$(BIN)/python examples/digits/classify.py
 
 test: lint ## lint, then every test that takes seconds
 	@echo "== tests"
@@ -80,7 +82,7 @@ define install
 endef
 
 $(RUN_STAMP): | .venv/bin/python
-	$(call install,,$(RUN_STAMP))
+	$(call install,[check],$(RUN_STAMP))
 
 $(DEV_STAMP): | .venv/bin/python
 	$(call install,[dev],$(RUN_STAMP) $(DEV_STAMP))

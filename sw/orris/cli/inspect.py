@@ -9,7 +9,9 @@ import typer
 
 from .options import ConfigOption, JsonFlag, PresetOption
 
-ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A network: .tflite or .onnx.")]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx file, or a built-in network: alexnet, ...")
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 from ..graph import Graph, ModelError
 from ..graph.shapes import check_shapes
 from ..graph.simplify import simplify
+from ..layers import NETWORKS
 from ..runtime.folding import fold_constants
+from .builtin import builtin_network
 
 FILE_LIMIT = 1 << 30
 """Bytes of a file that is read at all."""
@@ -14,7 +16,7 @@ TFLITE_IDENTIFIER = slice(4, 8), b"TFL3"
 
 
 def load_model(path: Path | str) -> Graph:
-    """The network in a TFLite or ONNX file, checked and simplified.
+    """The network in a TFLite or ONNX file, or a built-in one by its name, checked and simplified.
 
     Raises
     ------
@@ -23,6 +25,8 @@ def load_model(path: Path | str) -> Graph:
         are listed, a line each).
     """
     path = Path(path)
+    if path.name in NETWORKS and not path.exists():
+        return _finished(builtin_network(path.name))
     content = read_file(path)
     where, identifier = TFLITE_IDENTIFIER
     if content[where] == identifier:
