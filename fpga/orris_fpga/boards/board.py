@@ -23,7 +23,6 @@ class Board:
     memory : behind the accelerator.
     baud : of the serial line.
     programmer : the board's name in openFPGALoader.
-    resources : what the device has, by the report's names.
     overrides : of Amaranth's build templates: more options for the tools.
     """
 
