@@ -11,7 +11,7 @@ from orris.compiler import CompiledLayer, compile_layer
 from orris.driver import Device, DeviceError
 from orris.golden import LayerData
 from orris.layers import ConvLayer
-from orris.mapper import Mapping, MappingError, map_layer
+from orris.mapper import AnyMapping, MappingError, map_layer
 from orris_hw.config import PRESETS, AcceleratorConfig
 from orris_sim import Simulator
 from orris_sim.errors import SimulationError
@@ -101,7 +101,7 @@ class Case:
     layer: ConvLayer
     values: tuple[str, str]
     data: LayerData
-    mapping: Mapping
+    mapping: AnyMapping
     compiled: CompiledLayer
     memory: int
 
@@ -120,7 +120,7 @@ def draw(place: Place, seed: int) -> Case:
     return Case(seed, layer, values, data, mapping, compiled, rng.randrange(len(MEMORIES)))
 
 
-def _random_mapping(rng: random.Random, layer: ConvLayer, config: AcceleratorConfig) -> Mapping:
+def _random_mapping(rng: random.Random, layer: ConvLayer, config: AcceleratorConfig) -> AnyMapping:
     """The mapper's own choice, or one held to some parameters: slow mappings must be right, too."""
     wish = {
         "e": rng.randint(1, min(layer.E, config.array.columns)), "positions": rng.randint(1, layer.F),

@@ -80,7 +80,7 @@ def _draw(rng: random.Random, kind: str, most_macs: int) -> ConvLayer:
 
 def random_layer(rng: random.Random, most_macs: int) -> ConvLayer:
     """Any layer of at most `most_macs` multiply-accumulates, of every kind."""
-    kind = rng.choice((*KINDS, "dilated", "dilated"))
+    kind = rng.choice((*KINDS, "dilated", "dilated", "depthwise", "depthwise"))
     while True:
         try:
             return _draw(rng, kind, most_macs)

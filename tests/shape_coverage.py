@@ -7,6 +7,7 @@ from typing import Any
 from cocotb_coverage.coverage import CoverCross, CoverPoint, coverage_db
 
 from campaign import MEMORIES, Case, Place
+from orris.mapper import Mapping
 from random_shapes import KINDS, VALUES
 
 ROOT = "campaign"
@@ -40,21 +41,21 @@ def clamps(case: Case, place: Place) -> bool:
     return case.data.requant.act_max - case.data.requant.act_min + 1 < 1 << place.config.data_width
 
 
-def fold_kind(case: Case, place: Place) -> str:
+def fold_kind(mapping: Mapping) -> str:
     """How the reduction rows lie on the PE rows."""
-    R, rows = case.layer.R, place.config.array.rows
+    R, rows = mapping.layer.R, mapping.config.array.rows
     if R > rows:
         return "R exceeds the rows"
     if R == rows:
         return "R equals the rows"
-    if case.mapping.rows % R == 0:
+    if mapping.rows % R == 0:
         return "whole sets on top of each other"
     return "rows folded"
 
 
-def split_kind(case: Case) -> str:
+def split_kind(mapping: Mapping) -> str:
     """What the sum is cut into."""
-    layer, parts = case.layer, case.mapping.parts
+    layer, parts = mapping.layer, mapping.parts
     cut = [
         name
         for name, whole in (
@@ -81,6 +82,12 @@ class Coverage:
         def point(name: str, bins: list, value: Callable[[Case, Place], Any], rel: Any = None) -> CoverPoint:
             options = {"rel": rel} if rel else {}
             return CoverPoint(f"{ROOT}.{name}", xf=value, bins=bins, **options)
+
+        def mapped(name: str, bins: list, value: Callable[[Mapping], Any]) -> CoverPoint:
+            """A point of mappings of the general kind; the others do not count."""
+            return point(
+                name, bins, lambda c, p: value(c.mapping) if isinstance(c.mapping, Mapping) else None
+            )
 
         names = list(places)
         integer = [n for n in names if places[n].config.arithmetic == "integer"]
@@ -118,20 +125,22 @@ class Coverage:
                   lambda c, p: zero_kind(c.data.requant.zp_out)),
             point("clamp", [True, False], lambda c, p: clamps(c, p)),
             # mapping
-            point("fold", ["R exceeds the rows", "R equals the rows", "whole sets on top of each other",
-                           "rows folded"], lambda c, p: fold_kind(c, p)),
-            point("sum split by", SPLITS, lambda c, p: split_kind(c)),
-            point("buffer holds", ["channels", "chunk", "part"], lambda c, p: c.mapping.held),
-            point("order", ["filters", "windows"], lambda c, p: c.mapping.order),
-            point("ifmap lanes", [1, 2, 4, 8], lambda c, p: c.mapping.pixel_lanes),
-            point("strips in height", [True, False], lambda c, p: c.mapping.e < c.layer.E),
-            point("strips in width", [True, False], lambda c, p: c.mapping.positions < c.layer.F),
-            point("psums wait in the buffer", [True, False], lambda c, p: c.mapping.accumulates),
-            point("filter sets", _bands(1, 2, 4, 16), lambda c, p: c.mapping.t, _within),
-            point("runs of filters", [True, False], lambda c, p: len(c.mapping.filter_runs) > 1),
-            point("filters stay", [True, False], lambda c, p: c.mapping.filters_stay),
-            point("ifmap stays", [True, False], lambda c, p: c.mapping.ifmap_stays),
-            point("parameters come with tiles", [True, False], lambda c, p: c.mapping.needs.parameters > 0),
+            point("mapping", ["Mapping", "DepthwiseMapping"], lambda c, p: type(c.mapping).__name__),
+            mapped("fold", ["R exceeds the rows", "R equals the rows", "whole sets on top of each other",
+                            "rows folded"], fold_kind),
+            mapped("sum split by", SPLITS, split_kind),
+            mapped("buffer holds", ["channels", "chunk", "part"], lambda m: m.held),
+            mapped("order", ["filters", "windows"], lambda m: m.order),
+            mapped("ifmap lanes", [1, 2, 4, 8], lambda m: m.pixel_lanes),
+            mapped("strips in height", [True, False], lambda m: m.e < m.layer.E),
+            mapped("strips in width", [True, False], lambda m: m.positions < m.layer.F),
+            mapped("psums wait in the buffer", [True, False], lambda m: m.accumulates),
+            mapped("filter sets", ["1", "2", "3 or 4", "5 and more"],
+                   lambda m: "1" if m.t == 1 else "2" if m.t == 2 else "3 or 4" if m.t < 5 else "5 and more"),
+            mapped("runs of filters", [True, False], lambda m: len(m.filter_runs) > 1),
+            mapped("filters stay", [True, False], lambda m: m.filters_stay),
+            mapped("ifmap stays", [True, False], lambda m: m.ifmap_stays),
+            mapped("parameters come with tiles", [True, False], lambda m: m.needs.parameters > 0),
             point("memory", list(range(len(MEMORIES))), lambda c, p: c.memory),
             # crossings
             CoverCross(f"{ROOT}.configuration x kind", items=[f"{ROOT}.configuration", f"{ROOT}.kind"]),

@@ -7,7 +7,7 @@ import pytest
 from campaign import PLACES, bench, draw
 from shape_coverage import Coverage
 
-LAYERS = 330
+LAYERS = 420
 LONG_LAYERS = 5_600
 """Of all configurations together, shared as `Place.share` says."""
 REPORT = Path(__file__).parents[2] / "build" / "shape-coverage.yaml"

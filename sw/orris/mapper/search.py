@@ -9,7 +9,7 @@ from ..layers import ConvLayer
 from .cost import bucket, rank
 from .depthwise import DepthwiseMapping, map_depthwise
 from .errors import MappingError
-from .limits import POSITIONS, WORD_COLUMNS, broken_limit
+from .limits import PASSES, POSITIONS, WORD_COLUMNS, broken_limit
 from .mapping import Held, Mapping, Order
 from .tiling import Part, ceil_div, part_columns, part_rows, parts, row_step
 
@@ -223,7 +223,9 @@ class _Search:
 
     def _legal(self, probe: dict[str, int], pixel_lanes: int) -> bool:
         """Whether the least mapping with the given parameters keeps the limits; keeps the reason if not."""
-        values = probe | {"chunk": self._layer.C} | self._given
+        # As many channels as one command takes: more come in chunks.
+        most = PASSES * probe["rows"] // part_rows(self._layer) * probe["q"]
+        values = probe | {"chunk": min(self._layer.C, most)} | self._given
         unchecked = object.__new__(Mapping)
         values |= {"pixel_lanes": pixel_lanes, "order": "filters", "held": "channels"}
         for name, value in values.items():
