@@ -15,7 +15,15 @@ from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from orris_hw.emission import EmissionError, Once, emit, emit_to, emit_verilog, write_if_changed
+from orris_hw.emission import (
+    EmissionError,
+    Once,
+    emit,
+    emit_netlist,
+    emit_to,
+    emit_verilog,
+    write_if_changed,
+)
 
 # Designs that end in an error leave components unused.
 pytestmark = pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
@@ -310,3 +318,37 @@ def test_behaves_like_the_source(tmp_path: Any) -> None:
     subprocess.run(["iverilog", "-g2001", "-Wall", "-o", "run", "top.v", "bench.v"], cwd=tmp_path, check=True)
     output = subprocess.run(["./run"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert [list(map(int, line.split())) for line in output.splitlines() if "finish" not in line] == golden
+
+
+def test_repeated_signals_are_replicated():
+    class Extend(wiring.Component):
+        i: In(signed(8))
+        o: Out(signed(64))
+
+        def elaborate(self, platform: Any) -> Module:
+            m = Module()
+            m.d.sync += self.o.eq(self.i)
+            return m
+
+    assert "{ {56{i[7]}}, i }" in emit_verilog(Extend(), "extend")
+
+
+def test_netlist_keeps_only_what_it_is_told_to():
+    class Outer(wiring.Component):
+        o: Out(16)
+
+        def elaborate(self, platform: Any) -> Module:
+            m = Module()
+            for number in range(2):
+                multiplier = Multiplier()
+                m.submodules[f"multiplier_{number}"] = Once(multiplier, "multiplier")
+                m.d.sync += self.o[8 * number :][:8].eq(multiplier.product)
+            return m
+
+    def modules(text: str) -> set[str]:
+        return set(re.findall(r"^module \\(\w+)$", text, re.MULTILINE))
+
+    kept = emit_netlist(Outer(), "outer", keep=("multiplier",))
+    assert modules(kept) == {"outer", "multiplier"}
+    assert kept.count("cell \\multiplier ") == 2 and "process" not in kept
+    assert emit_netlist(Outer(), "outer").count("cell $mul ") > 0
