@@ -5,7 +5,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from orris_hw.register_map import REGISTER
+from orris_hw.register_map import REGISTER, counter_offset
 
 from ..errors import BoardError
 from .protocol import MAX_WORDS, REGISTER_BYTES, WORD_BYTES, Operation, Request
@@ -63,18 +63,22 @@ class SerialTransport:
         return np.frombuffer(b"".join(replies), np.uint8)[before : before + size].copy()
 
     def wait(self, max_cycles: int) -> bool:
-        """Look at the status until the program ends, up to the time that `max_cycles` take."""
+        """Look at the status until the program ends, or has run for `max_cycles` by its own count."""
         status = REGISTER["STATUS"]
-        deadline = time.monotonic() + max_cycles / self.link.hello.clock_hz
         pause = FIRST_POLL
         while True:
             fields = status.unpack(self.read_register(status.offset))
             if fields["done"] or fields["error"]:
                 return True
-            if time.monotonic() > deadline:
+            if not fields["busy"] or self._cycles() >= max_cycles:
                 return False
             time.sleep(pause)
             pause = min(2 * pause, LAST_POLL)
+
+    def _cycles(self) -> int:
+        offset = counter_offset("cycles")
+        low = self.read_register(offset)  # also latches the upper bits
+        return self.read_register(offset + 4) << 32 | low
 
     def _inside(self, address: int, size: int) -> None:
         memory = self.link.hello.memory_bytes
