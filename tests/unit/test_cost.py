@@ -72,19 +72,34 @@ def test_half_the_rate_takes_twice_as_long():
 
 
 # -- the array -------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("p, taps", [(1, 1), (4, 3), (16, 6), (24, 12)])
-def test_a_column_with_a_port_of_its_own_never_waits(p, taps):
-    assert position_cycles(p, taps, 1, 1) == p * taps
+def watched_period(p: int, taps: int, sharing: int, positions: int = 40) -> float:
+    """Cycles a position in the last column, cycle by cycle: a column holds one psum in its top PE's register
+    and two in each of two buffers; the port stays with a column while that one has a psum."""
+    made, ends = [0] * sharing, []
+    register, buffer, port = ([0] * sharing for _ in range(3))
+    turn = cycle = 0
+    while len(ends) < positions:
+        turn = next((c for k in range(sharing) if port[c := (turn + k) % sharing]), turn)
+        for column in range(sharing):
+            taken = int(column == turn and port[column] > 0)
+            onward = int(buffer[column] > 0 and port[column] < 2)
+            leaves = int(register[column] > 0 and buffer[column] < 2)
+            if leaves or not register[column]:
+                register[column] = int(made[column] % (p * taps) >= p * (taps - 1))
+                made[column] += 1
+                if column == sharing - 1 and made[column] % (p * taps) == 0:
+                    ends.append(cycle)
+            buffer[column] += leaves - onward
+            port[column] += onward - taken
+        cycle += 1
+    return (ends[-1] - ends[positions // 2 - 1]) / (positions // 2)
 
 
-@pytest.mark.parametrize("p, taps, sharing", [(16, 6, 4), (24, 6, 4), (4, 3, 2), (16, 12, 3)])
-def test_a_shared_port_takes_no_more_than_one_psum_a_cycle(p, taps, sharing):
-    period = position_cycles(p, taps, sharing, 1)
-    assert p * max(taps, sharing) <= period <= p * (taps - 1 + sharing)
-
-
-def test_bursts_that_do_not_meet_cost_nothing():
-    assert position_cycles(16, 6, 4, 16) == 96 < position_cycles(16, 6, 4, 1)
+@pytest.mark.parametrize(
+    "p, taps, sharing", [(1, 1, 1), (4, 3, 1), (16, 6, 4), (24, 6, 4), (16, 12, 3), (8, 2, 4), (5, 3, 3)]
+)
+def test_the_pace_of_columns_that_share_a_port(p, taps, sharing):
+    assert position_cycles(p, taps, sharing) == watched_period(p, taps, sharing)
 
 
 def run_fields(**changes):
@@ -98,7 +113,8 @@ def run_fields(**changes):
 def test_ifmap_feed_counts_rows_columns_and_set_up():
     feed = ifmap_feed(ORRIS, run_fields(), blocks=2, rows=12)
     # Twelve rows of 6 + 2 beats and a step; 9 ifmap rows x 2 blocks on the Y-bus, 9 x 4 values on an X-bus.
-    assert (feed.set_up, feed.columns, feed.column, feed.skew) == (12 * 9, 34, 36, 2)
+    assert (feed.set_up, feed.columns, feed.column) == (12 * 9, 34, 36)
+    assert feed.ahead == 8 * 4  # X-buses are slower: what FIFO and buffers hold
 
 
 def test_rows_and_columns_that_no_filter_sees_are_not_sent():
@@ -128,7 +144,7 @@ def test_a_load_takes_its_words():
 
 def test_no_layer_beats_its_roofline():
     numbers = random.Random(4)
-    for _ in range(40):
+    for _ in range(10):
         sizes = (1, 3, 16, 40), (4, 24, 48), (7, 20), (1, 3, 5)
         C, M, H, R = map(numbers.choice, sizes)
         layer = ConvLayer(name="any", C=C, M=M, H=H, W=H, R=R, S=R, padding=Padding.all(R // 2))

@@ -84,14 +84,17 @@ def pass_fields(run: Run) -> int:
 
 def post_cycles(config: AcceleratorConfig, run: Run) -> int:
     """Cycles post-processing takes for an ofmap position: its busiest lane, or writing the words."""
-    lanes, block, sets = config.post_processing.lanes, config.block, run["sets"]
-    channels = run["p"] * (1 + run["stacks"])  # of a column
+    sums = ceil_div(run["e"] * run["sets"], config.post_processing.lanes) * run["p"] * (1 + run["stacks"])
+    return max(sums, post_words(config, run))
+
+
+def post_words(config: AcceleratorConfig, run: Run) -> int:
+    """Words that post-processing writes for an ofmap position."""
+    block, sets, channels = config.block, run["sets"], run["p"] * (1 + run["stacks"])
     if run["merge"]:
-        words = run["e"] * ceil_div(run["ofmap_lane"] + sets * channels, block)
-    else:
-        starts = ((run["ofmap_lane"] + number * channels) % block for number in range(sets))
-        words = run["e"] * sum(ceil_div(start + channels, block) for start in starts)
-    return max(ceil_div(run["e"] * sets, lanes) * channels, words)
+        return run["e"] * ceil_div(run["ofmap_lane"] + sets * channels, block)
+    starts = ((run["ofmap_lane"] + number * channels) % block for number in range(sets))
+    return run["e"] * sum(ceil_div(start + channels, block) for start in starts)
 
 
 def channel_blocks(run: Run, number: int, rows: int) -> tuple[int, tuple[int, int]]:

@@ -20,6 +20,7 @@ from .array import (
     ifmap_feed,
     pass_fields,
     position_cycles,
+    post_words,
 )
 from .array import post_cycles as post_position
 from .events import Kernel, Process, Tokens
@@ -33,6 +34,7 @@ _UP = 2  # from PE to PE
 _PORT = 8  # from the top PE to a finished sum
 _POST = 16  # from the last finished sum to the job's token
 _JOB_SET_UP = 4
+_MOST_WRITES = 0.9  # of a bank's cycles
 
 
 @dataclass
@@ -70,8 +72,18 @@ class ComputeUnit:
         self._up = _PE + _UP * (array.rows - 1)  # from the last PE to the top of its column
         self._post_free = 0.0
         self._described = 0.0  # when the PEs first hear of a pass
+        self._writes: dict[int, float] = {}  # words a cycle that the present pass writes to each bank
         self.done = 0.0
         self.stalls = {"stall_ifmap": 0.0, "stall_filter": 0.0, "stall_psum": 0.0}
+
+    def write_interval(self, address: int, words: int) -> float:
+        """Cycles between words of a LOAD to the buffer: psums and finished values come first in a bank."""
+        depth = self._config.global_buffer.depth
+        cycles = 0.0
+        for bank in range(address // depth, (address + words - 1) // depth + 1):
+            here = min(address + words, (bank + 1) * depth) - max(address, bank * depth)
+            cycles += here / (1 - min(_MOST_WRITES, self._writes.get(bank, 0.0)))
+        return cycles / words
 
     # -- filters -------------------------------------------------------------------------------------------
     def filters(self) -> Process:
@@ -169,6 +181,7 @@ class ComputeUnit:
             position = min((value - 1) // step, positions - 1)
             return start + position * period + (value - position * step) * p
 
+        self._writes = {bank: p / period for bank in range(run["e"] * run["sets"])}
         last = max(first + (feed.columns - 1) * feed.column, freed(values - capacity))
         # Columns that have waited together for their filters or values begin together.
         drift = drift_cycles(p, sharing) if start > before.end and pace <= period else 0
@@ -184,7 +197,9 @@ class ComputeUnit:
     def _finish(self, run: Run, done: Pass, ofmap_free: float) -> Pass:
         """The last pass goes no faster than post-processing, but for what its FIFOs hold."""
         positions, channels = run["positions"], run["p"] * (1 + run["stacks"])
-        cycles = post_position(self._config, run)
+        cycles, words = post_position(self._config, run), post_words(self._config, run)
+        place = run["ofmap_base"] // self._config.global_buffer.depth
+        self._writes = {place: words * positions / (done.end - done.start)}
         first = done.start + (done.end - done.start) / positions
         begin = max(first + self._up + _PORT, self._post_free, ofmap_free)
         held = (self._config.scratchpads.psum + 8) / channels  # positions

@@ -28,9 +28,10 @@ class Memory:
         self.timing = timing
         self._free = 0.0
 
-    def move(self, start: float, words: int) -> float:
-        """Cycle after the last of `words` that may begin to move at `start`."""
-        self._free = max(start, self._free) + words / self.timing.rate
+    def move(self, start: float, words: int, word: float = 1.0) -> float:
+        """Cycle after the last of `words` that may begin to move at `start`; the accelerator takes (or gives)
+        one in `word` cycles."""
+        self._free = max(start, self._free) + words * max(word, 1 / self.timing.rate)
         return self._free
 
 
@@ -43,8 +44,11 @@ class Dma:
         self._asked = 0.0
         self._ends: deque[float] = deque([0.0] * _OUTSTANDING, maxlen=_OUTSTANDING)
 
-    def transfer(self, now: int, row_words: int, rows: int) -> int:
-        """Cycle in which the transfer, taken at `now`, is done: its words in the buffer or in memory."""
+    def transfer(self, now: int, row_words: int, rows: int, word: float = 1.0) -> int:
+        """Cycle in which the transfer, taken at `now`, is done: its words in the buffer or in memory.
+
+        word : cycles that the buffer needs for one.
+        """
         latency, move, ends = self._memory.timing.latency, self._memory.move, self._ends
         before, after = (_FETCH, latency - 1) if self._writes else (latency, 0)
         asked = max(now + _PLAN, self._asked + _PER_BURST)
@@ -53,7 +57,7 @@ class Dma:
         for _ in range(rows):
             for beats in row:
                 asked = max(asked, ends[0] + _AGAIN)
-                ends.append(move(asked + before, beats) + after)
+                ends.append(move(asked + before, beats, word) + after)
                 self._asked = asked
                 asked += _PER_BURST
         self.free = int(self._asked - _PLAN + _PER_BURST + 1)

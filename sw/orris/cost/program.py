@@ -145,7 +145,12 @@ class _Program:
                 while len(flights) >= _FLIGHTS:
                     yield flights.popleft()
                 yield from self._free(dma)
-                done = dma.transfer(kernel.now, command["row_words"], command["rows"])
+                row_words, rows, word = command["row_words"], command["rows"], 1.0
+                if kind == "LOAD" and not command["parameters"]:
+                    place = (plane + command["ring_start"]) % (command["ring"] or planes)
+                    address = command["buffer_address"] + place * command["buffer_plane_stride"]
+                    word = self._compute.write_interval(address, row_words * rows)
+                done = dma.transfer(kernel.now, row_words, rows, word)
                 flights.append(done)
                 if each or plane + 1 == planes:
                     self._give(command["signal"], done)
