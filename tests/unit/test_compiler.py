@@ -1,6 +1,7 @@
 """Compiled programs, run by the command model: exactly the golden layer, and exactly the words foretold."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from orris.compiler import CompiledLayer, CompileError, compile_layer, pack_acti
 from orris.compiler.layout import ActivationLayout
 from orris.golden import TensorError, conv2d, conv2d_fixed_point, random_layer_data
 from orris.layers import ConvLayer, Padding, find_layer
-from orris.mapper import map_layer
+from orris.mapper import MappingError, map_layer
 from orris_hw.config import PRESETS
 
 TINY, V1, ORRIS = PRESETS["tiny"], PRESETS["eyeriss-v1"], PRESETS["orris-168"]
@@ -102,6 +103,27 @@ def test_random_mapping(number, seed):
     print(layer, config.name, wish)
     mapping = map_layer(layer, config, **wish)
     check_layer(layer, config, seed, mapping)
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_filters_are_loaded_once_for_a_group_of_windows(number, seed):
+    """They stay in the buffer while the filters pass, or do not all fit."""
+    rng, tried = random.Random(seed), 0
+    config = TINY.derive({"global_buffer": {"depth": 512}})
+    while tried < 3:
+        layer = replace(random_layer(rng), N=rng.choice((1, 2, 3, 4)))
+        wish = {name: 1 for name in ("q", "p") if rng.random() < 0.3} | {"e": rng.randint(1, min(4, layer.E))}
+        try:
+            mapping = map_layer(layer, config, order="filters", **wish)
+            groups = [n for n in range(2, 13) if len(mapping.windows) % n == 0]
+            if not groups:
+                continue
+            mapping = replace(mapping, group=rng.choice(groups))
+        except MappingError:
+            continue
+        print(layer, mapping.as_dict())
+        check_layer(layer, config, seed, mapping)
+        tried += 1
 
 
 def test_parameters_come_with_the_tiles():

@@ -89,15 +89,16 @@ class _Program:
             yield SIGNAL, {"semaphore": FILTER_FREE, "count": buffer.filters.slots}
         if self._parameters_stay:
             yield self._load_parameters(0, self._tile_filters[-1][2], 0, {})
-        ahead = buffer.ifmap.slots > 1
         tile = -1  # ofmap tiles, over all windows
         if self._ifmaps:
             yield from self._load_ifmap(0, 1)
+        starts = [self._room(number) for number in range(len(self._ifmaps))]
+        ahead = {starts[n]: n for n in range(1, len(starts)) if starts[n] < self._ifmaps[n].begin}
         pieces: dict[tuple[int, int], list[Command]] = {}  # commands ahead of a filter slot of a RUN
         for index, item in enumerate(self._items):
             load = self._ifmap_of[index]
             begins = load is not None and index == self._ifmaps[load].begin
-            if load and begins and not ahead:
+            if load and begins and starts[load] == index:
                 yield from self._load_ifmap(load, 1)
             if item.first:
                 tile += 1
@@ -106,8 +107,8 @@ class _Program:
             yield RUN, self._run(index, item, tile)
             if item.last:
                 yield STORE, self._store(item, tile)
-            if load is not None and begins and ahead and load + 1 < len(self._ifmaps):
-                pieces = self._spread(load)
+            if index in ahead:
+                pieces = self._spread(ahead[index], index)
             yield from self._filter_loads(index, item, pieces)
 
     # -- ifmap ---------------------------------------------------------------------------------------------
@@ -141,12 +142,19 @@ class _Program:
                 (tile.words, tile.plane_words),
             )
 
-    def _spread(self, load: int) -> dict[tuple[int, int], list[Command]]:
-        """Commands of the load after `load`, each by the RUN and filter slot of `load` it comes after.
+    def _room(self, number: int) -> int:
+        """The first RUN that load `number` can go on beside: the last one before it is in use, and its area's
+        last user is through."""
+        after = self._ifmaps[max(0, number - 1)].begin
+        earlier = number - self._buffer.ifmap.slots
+        return after if earlier < 0 else max(after, self._ifmaps[earlier].end + 1)
 
-        Not before the ring has gone round once: by then the tile before `load` has been released.
+    def _spread(self, number: int, begin: int) -> dict[tuple[int, int], list[Command]]:
+        """Commands of load `number`, each by the RUN from `begin` on, and the filter slot, it comes after.
+
+        Not before the ring has gone round once: by then the area's last user has released it.
         """
-        begin, end = self._ifmaps[load].begin, self._ifmaps[load + 1].begin
+        end = self._ifmaps[number].begin
         slots = [
             (index, k)
             for index in range(begin, end)
@@ -154,13 +162,13 @@ class _Program:
             for k in range(1, self._items[index].part.passes + 1)
         ]
         if not slots:
-            return {(begin, 0): list(self._load_ifmap(load + 1, 1))}
+            return {(begin, 0): list(self._load_ifmap(number, 1))}
         lead = max(1, min(self._buffer.filters.slots, len(slots) // 2)) - 1
         places = slots[lead:]
-        commands = list(self._load_ifmap(load + 1, min(_PIECES, len(places))))
+        commands = list(self._load_ifmap(number, min(_PIECES, len(places))))
         result: dict[tuple[int, int], list[Command]] = {}
-        for number, command in enumerate(commands):
-            result.setdefault(places[number * len(places) // len(commands)], []).append(command)
+        for at, command in enumerate(commands):
+            result.setdefault(places[at * len(places) // len(commands)], []).append(command)
         return result
 
     # -- filters -------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..mapper import Mapping, RunItem
 from ..mapper.mapping import Area
-from ..mapper.tiling import FilterRun, Part, Tile, Window
+from ..mapper.tiling import FilterRun, Part, Tile
 
 
 @dataclass
@@ -30,17 +30,22 @@ class FilterUse:
 
 def ifmap_loads(mapping: Mapping, items: list[RunItem]) -> tuple[list[IfmapLoad], list[int | None]]:
     """The loads in order, and for each RUN the index of the one it computes on; None if it sees no ifmap."""
-    slots, stays = mapping.buffer.ifmap.slots, mapping.ifmap_stays
+    slots, stays, resident = mapping.buffer.ifmap.slots, mapping.ifmap_stays, mapping.resident
+    epoch_of = {tile: epoch for epoch, (_, tiles) in enumerate(mapping.epochs) for tile in tiles}
+    group_of = {id(window): at // mapping.together for at, window in enumerate(mapping.windows)}
     loads: list[IfmapLoad] = []
     uses: list[int | None] = []
-    known: dict[tuple[Window, Area], int | None] = {}
+    known: dict[tuple[Tile, Area], int | None] = {}
+    before, latest = None, None
     for index, item in enumerate(items):
         area = mapping.area(item.filters, item.part)
-        key = item.window, area
+        tile = mapping.tile(item.window, area.part)
+        key, epoch = (tile, area), (group_of[id(item.window)], epoch_of[item.tile])
+        if not stays and (epoch != before or not resident):
+            # What is of use again are the areas of an epoch, if there is room for them, or else the latest one.
+            known = {key: known[key]} if key == latest else {}
+        before, latest = epoch, key
         if key not in known:
-            if not stays:
-                known.clear()  # only consecutive RUNs share a tile
-            tile = mapping.tile(item.window, area.part)
             known[key] = len(loads) if tile.plane_words else None
             if tile.plane_words:
                 place = area.first_block, area.end_block, len(loads) % slots
@@ -54,15 +59,16 @@ def ifmap_loads(mapping: Mapping, items: list[RunItem]) -> tuple[list[IfmapLoad]
 def filter_uses(mapping: Mapping, items: list[RunItem]) -> list[FilterUse]:
     """For each RUN, where its filters are and whether they come or go with it."""
     slots, stays = mapping.buffer.filters.slots, mapping.filters_stay
-    kept = stays or mapping.order == "windows"
-    first, last = mapping.windows[0], mapping.windows[-1]
+    together, windows = mapping.together, mapping.windows
+    first = {id(windows[at]) for at in range(0, 1 if stays else len(windows), together)}
+    last = {id(windows[at]) for at in range(together - 1, len(windows), together)}
     starts: dict[tuple[FilterRun, Part], int] = {}
     loaded, result = 0, []
     for item in items:
         key = item.filters, item.part
-        load = not kept or item.window is first
+        load = id(item.window) in first
         if load:
             starts[key] = loaded % slots
             loaded += item.part.passes
-        result.append(FilterUse(starts[key], load, not stays and (not kept or item.window is last)))
+        result.append(FilterUse(starts[key], load, not stays and id(item.window) in last))
     return result

@@ -30,7 +30,7 @@ class Needs:
     """What a mapping keeps in the buffer, in words.
 
     columns : columns in use. psums : words of a column's psums, 0 if none are kept. ifmap : an ifmap tile.
-    contents : different ifmap tiles. filters : a filter slot. filter_slots : least number of slots.
+    contents : different ifmap tiles. resident : those that are of use at once. filters : a filter slot. filter_slots : least number of slots.
     filter_total : slots of all filters. ofmap_blocks, ofmap_plane : ofmap tile. ofmap_tiles : their number.
     parameters : entries of an ofmap tile, 0 if all entries stay.
     """
@@ -39,6 +39,7 @@ class Needs:
     psums: int
     ifmap: int
     contents: int
+    resident: int
     filters: int
     filter_slots: int
     filter_total: int
@@ -62,7 +63,8 @@ class BufferPlan:
 def plan_buffer(config: AcceleratorConfig, needs: Needs) -> BufferPlan | None:
     """The best layout that fits, or None: all ifmap tiles, else two, else one; two ofmap tiles, else one;
     then as many filter slots as there is room for, and two rather than one before all else."""
-    ifmap_choices = sorted({min(needs.contents, n) for n in (RING_LIMIT, 2, 1)}, reverse=True)
+    useful = needs.contents, needs.resident, 2, 1
+    ifmap_choices = sorted({min(needs.contents, n) for n in useful if n <= RING_LIMIT}, reverse=True)
     ofmap_limit = config.post_processing.channels // needs.parameters if needs.parameters else 2
     ofmap_choices = sorted({min(needs.ofmap_tiles, ofmap_limit, n) for n in (2, 1)}, reverse=True)
     double = max(needs.filter_slots, min(2, needs.filter_total))

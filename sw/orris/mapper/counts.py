@@ -18,8 +18,8 @@ passes over c, and x(f) = (f - 1) min(V, S) + S ifmap columns sent::
                           with h(e) = (e - 1) min(U, R) + R rows: each once, for all its PEs
     filter beats          number of w     x sum_u sum_c t ceil(p T / values of a beat) x L
 
-Memory: ifmap words of a window for every time it is loaded; filters once if they stay or the order is
-"windows", else once per window; parameters two words an entry; 8 words a command.
+Memory: ifmap words of a window for every time it is loaded; filters once if they stay, else once for every
+group of windows; parameters two words an entry; 8 words a command.
 """
 
 from collections.abc import Iterable
@@ -73,7 +73,14 @@ def ifmap_load_words(mapping: Mapping) -> int:
     sequences = mapping.area_sequences
     if mapping.ifmap_stays:
         return _words(mapping, mapping.areas)
-    if mapping.order == "windows" and len(mapping.windows) > 1:
+    if mapping.resident:
+        words, latest = 0, None
+        for areas, tiles in mapping.epochs:
+            again = mapping.together == 1 and areas[0] == latest
+            words += _words(mapping, areas[again:])
+            latest = sequences[tiles[-1]][-1]
+        return words
+    if mapping.together > 1:
         return sum(_words(mapping, areas) for areas in sequences)
     loaded: list[Area] = []
     for found in (found for areas in sequences for found in areas):
@@ -131,7 +138,7 @@ def expected_counts(mapping: Mapping | DepthwiseMapping, commands: int = 0) -> d
     filters = sum(run.sets * run.p for run in runs)
 
     sweep = filter_sweep_words(mapping)
-    sweeps = 1 if mapping.filters_stay or mapping.order == "windows" else len(windows)
+    sweeps = 1 if mapping.filters_stay else len(windows) // mapping.together
     loaded = ifmap_load_words(mapping) + sweep * sweeps
     stored = area * ceil_div(layer.M, mapping.block)
     counts = {

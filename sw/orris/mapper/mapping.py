@@ -79,9 +79,10 @@ class Mapping:
     rows : PE rows in use; logical rows (channel group, filter row) are folded over them.
     chunk : channels of a RUN; C unless the ifmap tile of all channels is too large for the buffer.
     pixel_lanes : channels of a pixel in an ifmap word (cb).
-    order : what changes fastest: "filters" (a window stays while all filters pass) or "windows".
+    order : what changes fastest: "filters" (windows stay while all filters pass) or "windows".
     held : what the buffer holds of a window at once: all "channels", those of a RUN ("chunk"), or only what
         the taps of a RUN see ("part").
+    group : order "filters": windows that stay, and share the filters loaded once for them.
 
     Raises
     ------
@@ -101,6 +102,7 @@ class Mapping:
     pixel_lanes: int
     order: Order = "filters"
     held: Held = "channels"
+    group: int = 1
 
     def __post_init__(self) -> None:
         if problem := broken_limit(self):
@@ -124,6 +126,11 @@ class Mapping:
     def n(self) -> int:
         """Images at once."""
         return 1
+
+    @property
+    def together(self) -> int:
+        """Windows computed one after the other with the same filters."""
+        return len(self.windows) if self.order == "windows" else self.group
 
     @property
     def r(self) -> float:
@@ -268,12 +275,10 @@ class Mapping:
 
     def schedule(self) -> Iterator[RunItem]:
         """All RUNs in order."""
-        tiles = list(enumerate(self.store_tiles))
-        if self.order == "filters":
-            pairs = ((window, tile) for window in self.windows for tile in tiles)
-        else:
-            pairs = ((window, tile) for tile in tiles for window in self.windows)
-        for window, (number, runs) in pairs:
+        tiles, together = list(enumerate(self.store_tiles)), self.together
+        groups = (self.windows[at : at + together] for at in range(0, len(self.windows), together))
+        steps = ((window, tile) for group in groups for tile in tiles for window in group)
+        for window, (number, runs) in steps:
             items = [(run, part) for run in runs for part in self.parts]
             for index, (run, part) in enumerate(items):
                 yield RunItem(window, number, run, part, index == 0, index == len(items) - 1)
@@ -315,6 +320,18 @@ class Mapping:
         return result
 
     @cached_property
+    def epochs(self) -> list[tuple[list[Area], range]]:
+        """Areas that a group of windows needs at once, and the store tiles that need just those."""
+        result: list[tuple[list[Area], range]] = []
+        for number, areas in enumerate(self.area_sequences):
+            distinct = list(dict.fromkeys(areas))
+            if result and result[-1][0] == distinct:
+                result[-1] = distinct, range(result[-1][1].start, number + 1)
+            else:
+                result.append((distinct, range(number, number + 1)))
+        return result
+
+    @cached_property
     def areas(self) -> set[Area]:
         return {found for areas in self._group_areas.values() for found in areas}
 
@@ -343,8 +360,9 @@ class Mapping:
             psums=ceil_div(psums, self.config.psums_per_word) if self.accumulates else 0,
             ifmap=ifmap,
             contents=len(self.windows) * len(self.areas),
+            resident=self.together * max(len(areas) for areas, _ in self.epochs),
             filters=filters,
-            filter_slots=max(self.slots_per_tile) if self.order == "windows" else 1,
+            filter_slots=max(self.slots_per_tile) if self.together > 1 else 1,
             filter_total=sum(self.slots_per_tile),
             ofmap_blocks=max(ceil_div(end - first, self.block) for first, end in tiles),
             ofmap_plane=e * positions,
@@ -369,6 +387,11 @@ class Mapping:
         return self.buffer.ifmap.slots >= self.needs.contents
 
     @property
+    def resident(self) -> bool:
+        """The ifmap areas that a group of windows needs stay while filters pass."""
+        return self.buffer.ifmap.slots >= self.needs.resident
+
+    @property
     def filters_stay(self) -> bool:
         """All filters fit: each is loaded once."""
         return self.buffer.filters.slots >= self.needs.filter_total
@@ -379,6 +402,7 @@ class Mapping:
         return {name: getattr(self, name) for name in names} | {
             "order": self.order,
             "held": self.held,
+            "group": self.group,
             "parts": len(self.parts),
             "windows": len(self.windows),
             "ifmap_slots": self.buffer.ifmap.slots,

@@ -1,6 +1,7 @@
 """The mapper: searches the legal mappings of a layer for the best ones."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from orris_hw.config import AcceleratorConfig
@@ -16,6 +17,7 @@ from .tiling import Part, ceil_div, part_columns, part_rows, parts, row_step
 AnyMapping = Mapping | DepthwiseMapping
 
 _CHOICES = 6  # sizes of a kind that are tried, from the largest down
+_GROUP = 16  # windows that share filters, at most
 _SHAPES = 1500  # shapes that are looked at, from the one that could be fastest on
 
 
@@ -195,7 +197,7 @@ class _Search:
         """Sizes of p: even parts of a set's share, and multiples of a word."""
         even = self._extents(share, most, _CHOICES)
         block = self._config.block
-        return sorted({*even, *(p for p in range(most, 0, -1) if p * t % block == 0 and p > most // 2)})
+        return sorted({*even, *(p for p in range(most, 0, -1) if p * t % block == 0 and p >= most // 4)})
 
     def _positions(self, p: int, pieces: list[Part]) -> list[int]:
         passes, config = sum(part.passes for part in pieces), self._config
@@ -251,8 +253,22 @@ class _Search:
                     self.reason = str(error)
                     continue
                 yield mapping
+                if order == "filters" and not mapping.filters_stay:
+                    yield from self._groups(mapping)
                 if mapping.buffer.ifmap.slots >= min(2, mapping.needs.contents):
                     break
+
+    def _groups(self, mapping: Mapping) -> Iterator[Mapping]:
+        """The same with filters loaded once for several windows, whose ifmaps stay meanwhile."""
+        count = len(mapping.windows)
+        for group in range(2, min(count, _GROUP) + 1):
+            if count % group == 0:
+                try:
+                    grouped = replace(mapping, group=group)
+                except MappingError:
+                    return  # nor is there room for more
+                if grouped.resident:
+                    yield grouped
 
     def _residencies(self, shape: dict[str, int], pixel_lanes: int) -> Iterator[tuple[int, Held]]:
         """(channels of a RUN, what the buffer holds), from most to least in the buffer."""
