@@ -42,7 +42,7 @@ def ifmap_loads(mapping: Mapping, items: list[RunItem]) -> tuple[list[IfmapLoad]
         tile = mapping.tile(item.window, area.part)
         key, epoch = (tile, area), (group_of[id(item.window)], epoch_of[item.tile])
         if not stays and (epoch != before or not resident):
-            # What is of use again are the areas of an epoch, if there is room for them, or else the latest one.
+            # Of use again are the areas of an epoch, if there is room for them, or else the latest one.
             known = {key: known[key]} if key == latest else {}
         before, latest = epoch, key
         if key not in known:

@@ -30,9 +30,9 @@ class Needs:
     """What a mapping keeps in the buffer, in words.
 
     columns : columns in use. psums : words of a column's psums, 0 if none are kept. ifmap : an ifmap tile.
-    contents : different ifmap tiles. resident : those that are of use at once. filters : a filter slot. filter_slots : least number of slots.
-    filter_total : slots of all filters. ofmap_blocks, ofmap_plane : ofmap tile. ofmap_tiles : their number.
-    parameters : entries of an ofmap tile, 0 if all entries stay.
+    contents : different ifmap tiles. resident : those that are of use at once. filters : a filter slot.
+    filter_slots : least number of slots. filter_total : slots of all filters. ofmap_blocks, ofmap_plane :
+    ofmap tile. ofmap_tiles : their number. parameters : entries of an ofmap tile, 0 if all entries stay.
     """
 
     columns: int

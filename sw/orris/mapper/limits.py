@@ -74,7 +74,7 @@ def _ranges(mapping: Mapping) -> Iterator[str]:
         yield f"chunk = {mapping.chunk}: must be a multiple of q = {mapping.q}, or C = {layer.C}"
     count = len(mapping.windows)
     if mapping.group < 1 or count % mapping.group or (mapping.group > 1 and mapping.order == "windows"):
-        yield f"group = {mapping.group}: must divide the {count} windows, and be 1 if all of them are together"
+        yield f"group = {mapping.group}: must divide the {count} windows, and be 1 if all are together"
     if mapping.block % mapping.pixel_lanes:
         yield f"pixel_lanes = {mapping.pixel_lanes}: must divide the {mapping.block} values of a word"
 
