@@ -50,7 +50,7 @@ class Pass:
 
 
 class ComputeUnit:
-    """RUNs in order. `queue` gives them; semaphores are waited for and given as the blocks do."""
+    """RUNs in order, from `runs`; `give` is told of tokens given, `complete` of RUNs that are done."""
 
     def __init__(
         self,
@@ -58,8 +58,10 @@ class ComputeUnit:
         kernel: Kernel,
         tokens: list[Tokens],
         give: Callable[[int, float], None],
+        complete: Callable[[float], None],
     ):
-        self._config, self._kernel, self._tokens, self._give = config, kernel, tokens, give
+        self._config, self._kernel, self._tokens = config, kernel, tokens
+        self._give, self._complete = give, complete
         array = config.array
         self.runs: deque[Run] = deque()
         self.room, self.items = Tokens(4), Tokens()
@@ -73,7 +75,6 @@ class ComputeUnit:
         self._post_free = 0.0
         self._described = 0.0  # when the PEs first hear of a pass
         self._writes: dict[int, float] = {}  # words a cycle that the present pass writes to each bank
-        self.done = 0.0
         self.stalls = {"stall_ifmap": 0.0, "stall_filter": 0.0, "stall_psum": 0.0}
 
     def write_interval(self, address: int, words: int) -> float:
@@ -148,6 +149,7 @@ class ComputeUnit:
                 kernel.give(self._begun, kernel.now)
                 number += 1
             self._give(run["signal_ifmap"], before.fed - self._pipe + 2)
+            self._complete(self._post_free + _POST if run["last"] else before.end)
 
     def _pass(
         self, run: Run, rows: int, blocks: int, same: bool, before: Pass, fed: float, number: int
@@ -208,6 +210,5 @@ class ComputeUnit:
         self.stalls["stall_psum"] += (end - done.end) * pes
         rest = max(0, cycles - channels)  # of the last position
         self._post_free = max(begin + positions * cycles, end + self._up + _PORT + rest)
-        self.done = self._post_free + _POST
-        self._give(run["signal_ofmap"], self.done)
+        self._give(run["signal_ofmap"], self._post_free + _POST)
         return Pass(done.start, end, done.fed, done.freed)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from orris_hw.commands import COMMAND_WORDS, FORMATS, QUEUE_DEPTH, SEMAPHORES, Format
 from orris_hw.config import AcceleratorConfig
 
+from ..compiler.vector_counts import command_cycles
 from .compute import ComputeUnit
 from .events import Kernel, Process, Tokens
 from .memory import Dma, Memory, MemoryTiming
@@ -59,8 +60,10 @@ class _Program:
         memory = Memory(timing)
         self._reads, self._writes = Dma(memory, False), Dma(memory, True)
         self._tokens = [Tokens() for _ in range(SEMAPHORES + 1)]
-        self._compute = ComputeUnit(config, self._kernel, self._tokens, self._give)
-        self._queues = {"LOAD": _Queue(), "STORE": _Queue(), "RUN": _Queue()}
+        self._compute = ComputeUnit(config, self._kernel, self._tokens, self._give, self._complete)
+        self._config = config
+        self._queues = {"LOAD": _Queue(), "STORE": _Queue(), "RUN": _Queue(), "VECTOR": _Queue()}
+        self._under_way, self._completed = 0, Tokens()
         compute = self._queues["RUN"]
         compute.room, compute.items, compute.commands = (
             self._compute.room, self._compute.items, self._compute.runs,
@@ -78,10 +81,11 @@ class _Program:
             self._transfers("STORE", self._writes),
             compute.filters(),
             compute.array(),
+            self._vectors(),
         ):
             kernel.start(process)
         kernel.run()
-        cycles = _START + max(self._end, int(compute.done)) + _SETTLE
+        cycles = _START + self._end + _SETTLE
         return Timing(cycles, {name: round(value) for name, value in compute.stalls.items()})
 
     def _give(self, number: int, at: float) -> None:
@@ -90,6 +94,11 @@ class _Program:
 
     def _done(self, at: int) -> None:
         self._end = max(self._end, at)
+
+    def _complete(self, at: float) -> None:
+        """A command that was handed out is done."""
+        self._done(int(at))
+        self._kernel.give(self._completed, int(at))
 
     # -- commands ------------------------------------------------------------------------------------------
     def _fetch(self) -> Process:
@@ -120,6 +129,14 @@ class _Program:
                 yield queue.room
                 queue.commands.append(_ZEROS[format_.name] | fields)
                 kernel.give(queue.items, kernel.now + 1)
+                self._under_way += 1
+            elif format_.name == "BARRIER":
+                for _ in range(self._under_way):
+                    yield self._completed
+                self._under_way = 0
+                yield kernel.now + _TOKEN
+                for tokens in self._tokens:
+                    tokens.given.clear()
             self._done(kernel.now + 2)
 
     # -- transfers -----------------------------------------------------------------------------------------
@@ -154,8 +171,25 @@ class _Program:
                 flights.append(done)
                 if each or plane + 1 == planes:
                     self._give(command["signal"], done)
-                self._done(done + 1)
+                if plane + 1 == planes:
+                    self._complete(done + 1)
                 yield kernel.now + 1
+
+    # -- vector unit ---------------------------------------------------------------------------------------
+    def _vectors(self) -> Process:
+        """VECTOR commands, one after the other."""
+        kernel, queue = self._kernel, self._queues["VECTOR"]
+        while True:
+            yield queue.items
+            command = queue.commands.popleft()
+            for wait in (command["wait_a"], command["wait_b"], command["wait_out"]):
+                if wait:
+                    yield self._tokens[wait]
+            yield kernel.now + command_cycles(command, self._config)
+            for signal in ("signal_a", "signal_b", "signal_out"):
+                self._give(command[signal], kernel.now)
+            kernel.give(queue.room, kernel.now)
+            self._complete(kernel.now)
 
 
 _ZEROS = {name: {field.name: 0 for field in format_.fields} for name, format_ in FORMATS.items()}
