@@ -12,8 +12,9 @@ import numpy as np
 
 from orris.golden.quantise import ROUNDINGS, requantise
 from orris.golden.tensors import saturate, wrap
-from orris_hw.commands import COMMAND_WORDS, END, FORMATS, QUEUE_DEPTH, SEMAPHORE_MAX
+from orris_hw.commands import COMMAND_WORDS, END, FORMATS, QUEUE_DEPTH, SEMAPHORE_MAX, VECTOR
 from orris_hw.config import AcceleratorConfig
+from vector_model import VectorModel
 
 WORD = 8
 OPCODES = {f.opcode: f for f in FORMATS.values()}
@@ -44,6 +45,7 @@ class CommandModel:
         self.pool_words: set[int] = set()
         self.read_window = self.write_window = (0, len(memory))
         self.dtype = np.dtype(f"<i{config.data_width // 8}")
+        self._vector_unit = VectorModel(config, self.buffer)
         self.ifmap_lanes = config.networks.ifmap_bits // config.data_width
         self.filter_lanes = config.networks.filter_bits // config.data_width
 
@@ -51,15 +53,16 @@ class CommandModel:
     def run(self, address: int, commands: int) -> None:
         """Execute a program; ProgramError if it breaks a rule or can not go on."""
         self.counts = Counter(commands=commands, dram_read_words=commands * COMMAND_WORDS)
-        queues: dict[str, deque] = {name: deque() for name in ("LOAD", "RUN", "STORE")}
+        queues: dict[str, deque] = {name: deque() for name in ("LOAD", "RUN", "STORE", "VECTOR")}
         at = 0
         units = {
             "LOAD": self._unit(queues["LOAD"], self._load),
             "RUN": self._unit(queues["RUN"], self._run),
             "STORE": self._unit(queues["STORE"], self._store),
+            "VECTOR": self._unit(queues["VECTOR"], self._vector),
         }
         ended = False
-        idle = set()
+        idle = set(units)
         while True:
             progress = False
             while not ended and at < commands:  # the sequencer goes on until a queue is full
@@ -75,6 +78,8 @@ class CommandModel:
                     check(form.name in queues, f"command {at}: {form.name} in a layer")
                     if len(queues[form.name]) >= QUEUE_DEPTH:
                         break
+                    if form is VECTOR and (queues["VECTOR"] or "VECTOR" not in idle):
+                        break  # it has no queue
                     queues[form.name].append((at, fields))
                 at += 1
                 progress = True
@@ -86,10 +91,11 @@ class CommandModel:
                     state = next(units[name])
                     progress |= state == "moved"
                     if state == "idle":
+                        progress |= name not in idle
                         idle.add(name)
                     else:
                         idle.discard(name)
-            if ended and len(idle) == 3 and not any(queues.values()) and not progress:
+            if ended and len(idle) == len(units) and not any(queues.values()) and not progress:
                 break
             progress |= self.tokens != before
             check(progress, f"deadlock at command {at} of {commands}: tokens {self.tokens}")
@@ -184,6 +190,23 @@ class CommandModel:
                 self.counts["dram_write_words"] += words
             yield "moved"
         self._give(f["signal"])
+
+    # -- vector --------------------------------------------------------------------------------------------
+    def _vector(self, f) -> Generator[str, None, None]:
+        for name in ("a", "b", "out"):
+            yield from self._take(f[f"wait_{name}"])
+        unit = self._vector_unit
+        reads, writes = len(unit.read), len(unit.written)
+        try:
+            unit.run(f)
+        except IndexError as error:
+            raise ProgramError(str(error)) from None
+        yield "moved"
+        self.counts["glb_vector_read"] += len(unit.read) - reads
+        self.counts["glb_vector_write"] += len(unit.written) - writes
+        self.pool_words.update(unit.read[reads:], unit.written[writes:])
+        for name in ("a", "b", "out"):
+            self._give(f[f"signal_{name}"])
 
     # -- run -----------------------------------------------------------------------------------------------
     def _check_run(self, f) -> None:

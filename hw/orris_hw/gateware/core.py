@@ -117,11 +117,11 @@ class Core(wiring.Component):
             m.submodules.store_read = sharing = ReadShare()
             m.submodules.post_write = merging = WriteShare()
             wiring.connect(m, commands.vector, vector.commands)
-            wiring.connect(m, vector.read, sharing.first)
+            wiring.connect(m, vector.read, sharing.second)
             wiring.connect(m, vector.write, merging.second)
             wiring.connect(m, sharing.port, buffer.store_read)
             wiring.connect(m, merging.port, buffer.post_write)
-            store_read, post_write = sharing.second, merging.first
+            store_read, post_write = sharing.first, merging.first
         wiring.connect(m, compute.ofmap_write, post_write)
         reads, answers = write_dma.read, write_dma.data
         m.d.comb += [

@@ -24,12 +24,15 @@ def command_cycles(fields: dict[str, int], config: AcceleratorConfig) -> int:
 def vector_cycles(commands: Sequence[Command], config: AcceleratorConfig) -> int:
     """Expected cycles of a vector layer's commands with a memory of 8 bytes per cycle behind them.
 
-    Memory and vector unit work side by side; beside the busier of them there is the first transfer's way in
-    and the last one's way out.
+    Memory, vector unit and the read port that vector unit and STOREs share work side by side; beside the
+    busiest of them there is the first transfer's way in and the last one's way out.
     """
     words = [_words(fields) for form, fields in commands if form is not VECTOR]
-    works = sum(command_cycles(fields, config) for form, fields in commands if form is VECTOR)
-    return words[0] + max(sum(words[1:-1]), works) + words[-1] + 2 * MEMORY_LATENCY
+    works = [fields for form, fields in commands if form is VECTOR]
+    unit = sum(command_cycles(fields, config) for fields in works)
+    counts = vector_counts(commands)
+    port = counts["glb_vector_read"] + counts["glb_ofmap_read"] + len(works) * COMMAND_CYCLES
+    return words[0] + max(sum(words[1:-1]), unit, port) + words[-1] + 2 * MEMORY_LATENCY
 
 
 def vector_counts(commands: Sequence[Command]) -> dict[str, int]:
