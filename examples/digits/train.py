@@ -1,8 +1,8 @@
 """Trains the digits network and writes it, quantised, beside this script.
 
-A small CNN learns scikit-learn's handwritten digits (1797 images of 8 x 8 pixels, from the UCI repository) in
-numpy, is written as ONNX, and quantised by ONNX Runtime's static quantiser: int8, a scale per channel. Takes a
-minute::
+A small CNN learns scikit-learn's handwritten digits (1797 images of 8 x 8 pixels, from the UCI repository)
+in numpy, is written as ONNX, and quantised by ONNX Runtime's static quantiser: int8, a scale per channel.
+Takes a minute::
 
     pip install 'orris[check]' onnx scikit-learn
     python examples/digits/train.py

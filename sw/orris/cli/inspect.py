@@ -10,7 +10,12 @@ import typer
 from .options import ConfigOption, JsonFlag, PresetOption
 
 ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx file, or a built-in network: alexnet, ...")
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="A .tflite or .onnx file, or a built-in network with random weights (alexnet, vgg16, resnet18, "
+        "mobilenetv1).",
+    ),
 ]
 
 

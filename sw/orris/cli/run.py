@@ -15,7 +15,7 @@ from .progress import progress_bars
 
 if TYPE_CHECKING:
     from orris.graph import Graph
-    from orris.network import CompiledNetwork, Inference, NetworkReport, NetworkRunner
+    from orris.network import Inference, NetworkReport, NetworkRunner
     from orris.runtime.checking import CheckResult
     from orris.runtime.inputs import Inputs
 
@@ -59,6 +59,9 @@ def run(
     clock: Annotated[
         float, typer.Option("--clock", min=0.001, metavar="MHZ", help="Clock that times are given at.")
     ] = 200.0,
+    energy: Annotated[
+        str, typer.Option("--energy", metavar="TABLE", help="Energies: a name, or a TOML file.")
+    ] = "isca2016",
 ) -> None:
     """Run a network from its file on the accelerator in RTL simulation, and show what each layer costs.
 
@@ -74,8 +77,10 @@ def run(
     """
     from rich.console import Console
 
+    from orris.cost import energy_table
     from orris.importers import load_model
     from orris.network import Coverage, assign, compile_network
+    from orris.network import report as make_report
     from orris.network.tables import network_tables
     from orris.runtime.inputs import load_inputs
     from orris.runtime.outputs import check_output, gathered, save_outputs
@@ -88,6 +93,7 @@ def run(
     graph = load_model(model)
     inputs = load_inputs(input, graph)
     _check_paths(output, graph, csv, plots, check_output)
+    table = energy_table(energy)
     coverage = Coverage(graph, tuple(assign(graph, accelerator)))
     if not json:
         typer.echo(f"{graph.name} on {accelerator.name}: {coverage.sentence()}.")
@@ -104,7 +110,8 @@ def run(
         bars.remove_task(task)
         checker = _checker(model, graph) if check else None
         with network_simulation(network, watcher=watcher(bars, graph.name)) as runner:
-            results, report = _run_all(network, coverage, runner, inputs, checker, clock)
+            results, single, seconds = _run_all(runner, inputs, checker)
+    report = make_report(network, coverage, single, results[0], clock, table, seconds)
     if output is not None:
         save_outputs(output, gathered(graph, [result.tensors for result in results]))
     _write_files(report, csv, plots)
@@ -114,8 +121,9 @@ def run(
         described = report.as_dict() | {"inferences": len(results)}
         typer.echo(dumps(described | ({"check": checker.as_dict()} if checker else {}), indent=2))
     else:
-        for table in network_tables(report):
-            Console().print(table)
+        console = Console()
+        for table in network_tables(report, console.width):
+            console.print(table)
         if checker:
             typer.echo(checker.sentence())
     if checker and not checker.passed:
@@ -148,28 +156,19 @@ def _checker(model: Path, graph: Graph) -> CheckResult:
 
 
 def _run_all(
-    network: CompiledNetwork,
-    coverage: object,
-    runner: NetworkRunner,
-    inputs: list[Inputs],
-    checker: CheckResult | None,
-    clock: float,
-) -> tuple[list[Inference], NetworkReport]:
-    """All inferences; the first one once more, layer by layer, to see what each costs."""
-    from orris.network import report
-
+    runner: NetworkRunner, inputs: list[Inputs], checker: CheckResult | None
+) -> tuple[list[Inference], Inference, float]:
+    """All inferences; the first one also layer by layer, to see what each costs; seconds of the first."""
+    single = runner.preview(inputs[0])
     results: list[Inference] = []
-    single, seconds = None, 0.0
-    for number, values in enumerate(inputs):
-        if number == 0:
-            single = runner.preview(values)
+    seconds = 0.0
+    for values in inputs:
         begin = time.perf_counter()
         results.append(runner.run(values))
-        if number == 0:
-            seconds = time.perf_counter() - begin
+        seconds = seconds or time.perf_counter() - begin
         if checker:
             checker.add(values, results[-1].tensors)
-    return results, report(network, coverage, single, results[0], clock, seconds)  # type: ignore[arg-type]
+    return results, single, seconds
 
 
 def _write_files(report: NetworkReport, csv: Path | None, plots: Path | None) -> None:

@@ -32,6 +32,11 @@ class QuantisedLayer:
     ofmap: str
     psum_width: int
 
+    @property
+    def ifmaps(self) -> tuple[str, ...]:
+        """The one ifmap."""
+        return (self.ifmap,)
+
 
 def unsigned_offset(tensor: Tensor) -> int:
     """What has to be taken from values of a tensor to make them signed."""

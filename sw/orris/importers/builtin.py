@@ -1,7 +1,7 @@
 """Four published networks whole, with random weights: for what they cost, not for what they say.
 
-The convolutions are those of `orris.layers.networks`; pooling, residual sums and classifiers are added. Values
-are int8; scales are such that every layer uses its range.
+The convolutions are those of `orris.layers.networks`; pooling, residual sums and classifiers are added.
+Values are int8; scales are such that every layer uses its range.
 """
 
 from math import prod, sqrt

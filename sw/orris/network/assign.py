@@ -71,7 +71,18 @@ class _Assigning:
             found.append(self._choose(operator))
             if found[-1].where != "host":
                 self._on_device.update(operator.outputs)
-        return found
+        return self._without_unread(found)
+
+    def _without_unread(self, assignments: list[Assignment]) -> list[Assignment]:
+        """A flattening that a fully connected layer looks through runs nowhere: nobody reads its result."""
+        read, kept = set(self._graph.outputs), []
+        for each in reversed(assignments):
+            if isinstance(each.operator, ops.Reshape) and each.operator.output not in read:
+                kept.append(Assignment(each.operator, "nowhere", "part of what reads it"))
+                continue
+            read.update(each.operator.inputs if each.work is None else each.work.ifmaps)
+            kept.append(each)
+        return kept[::-1]
 
     def _choose(self, operator: ops.Operator) -> Assignment:
         match operator:

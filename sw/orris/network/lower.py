@@ -15,7 +15,7 @@ Progress = Callable[[int, int, str], None]
 
 
 def lower(graph: Graph, config: AcceleratorConfig, progress: Progress | None = None) -> list[Step]:
-    """A step for each operator of the graph, in their order.
+    """A step for each operator of the graph that something is done for, in their order.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ def lower(graph: Graph, config: AcceleratorConfig, progress: Progress | None = N
     for number, assignment in enumerate(assignments):
         if progress:
             progress(number, len(assignments), assignment.operator.name)
-        steps.append(_step(assignment, config))
+        if assignment.where != "nowhere" or not assignment.why:
+            steps.append(_step(assignment, config))
     return steps
 
 

@@ -38,11 +38,9 @@ def _scheduled(steps: list[Step]) -> Iterator[Step]:
 
 def _needs(steps: list[Step], number: int) -> set[int]:
     """Numbers of the steps that have to be done before step `number`."""
-    operator = steps[number].operator
-    inputs = set(operator.inputs)
     step = steps[number]
-    if isinstance(step, ArrayStep):
-        inputs.update(step.inputs)
+    operator = step.operator
+    inputs = set(step.inputs if isinstance(step, ArrayStep) else operator.inputs)
     needs = {earlier for earlier in range(number) if inputs.intersection(steps[earlier].operator.outputs)}
     variable = _variable(operator)
     if variable is not None:

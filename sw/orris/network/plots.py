@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
 from orris_hw.errors import OrrisError
 
-from .report import WORD_BYTES, NetworkReport
+from .report import WORD_BYTES, LayerCost, NetworkReport
 
 
 def save_plots(report: NetworkReport, directory: Path, memory_bytes: float = 8.0) -> list[Path]:
@@ -15,15 +18,12 @@ def save_plots(report: NetworkReport, directory: Path, memory_bytes: float = 8.0
     OrrisError
         They cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     layers = [layer for layer in report.layers if layer.counters]
     written = []
     for name, draw in (("roofline", _roofline), ("layers", _bars)):
         figure = Figure(figsize=(9, 5.5), layout="constrained")
         FigureCanvasAgg(figure)
-        draw(report, layers, figure.add_subplot(), memory_bytes)
+        draw(report, layers, figure, memory_bytes)
         path = directory / f"{name}.png"
         try:
             directory.mkdir(exist_ok=True)
@@ -34,7 +34,9 @@ def save_plots(report: NetworkReport, directory: Path, memory_bytes: float = 8.0
     return written
 
 
-def _roofline(report: NetworkReport, layers: list, axes, memory_bytes: float) -> None:
+def _roofline(report: NetworkReport, layers: list[LayerCost], figure: Figure, memory_bytes: float) -> None:
+    """MACs a cycle over MACs a byte, under the roof of PEs and memory."""
+    axes = figure.subplots()
     pes = report.network.config.pes
     computing = [layer for layer in layers if layer.macs]
     points = {
@@ -55,10 +57,19 @@ def _roofline(report: NetworkReport, layers: list, axes, memory_bytes: float) ->
     axes.set_title(f"{report.network.graph.name} on {report.network.config.name}: {pes} PEs")
 
 
-def _bars(report: NetworkReport, layers: list, axes, memory_bytes: float) -> None:
-    times = [layer.cycles / report.clock_mhz for layer in layers]
-    axes.barh([layer.name for layer in layers], times)
-    axes.invert_yaxis()
-    axes.tick_params(axis="y", labelsize=7)
-    axes.set_xlabel(f"time at {report.clock_mhz:g} MHz, microseconds")
-    axes.set_title(f"{report.network.graph.name} on {report.network.config.name}")
+def _bars(report: NetworkReport, layers: list[LayerCost], figure: Figure, memory_bytes: float) -> None:
+    """Time, and energy by level."""
+    time, joules = figure.subplots(1, 2, sharey=True)
+    names = [layer.name for layer in layers]
+    time.barh(names, [layer.cycles / report.clock_mhz for layer in layers], color="tab:gray")
+    time.invert_yaxis()
+    time.tick_params(axis="y", labelsize=7)
+    time.set_xlabel(f"time at {report.clock_mhz:g} MHz, microseconds")
+    begins = [0.0] * len(layers)
+    for part in [part for part in layers[0].energy if part != "total"] if layers else []:
+        values = [layer.energy[part] for layer in layers]
+        joules.barh(names, values, left=begins, label=part)
+        begins = [begin + value for begin, value in zip(begins, values, strict=True)]
+    joules.legend()
+    joules.set_xlabel(f"energy, {report.table.unit}")
+    figure.suptitle(f"{report.network.graph.name} on {report.network.config.name}")

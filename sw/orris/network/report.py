@@ -6,7 +6,7 @@ from typing import Any
 
 from orris_hw.config import AcceleratorConfig
 
-from ..cost import program_timing
+from ..cost import EnergyTable, energy, energy_table, program_timing
 from ..report import LEVELS, words_at
 from .compile import CompiledNetwork
 from .coverage import Coverage
@@ -24,7 +24,7 @@ class LayerCost:
     ----------
     name, where, shape : as they are shown. macs : multiply-accumulates. mapping : of the array, by letter.
     predicted : cycles the cost model expects. counters : measured; empty if it did not run there.
-    host_seconds : on the host.
+    energy : of those counters, by level and in all. host_seconds : on the host.
     """
 
     name: str
@@ -34,6 +34,7 @@ class LayerCost:
     mapping: dict[str, Any] = field(default_factory=dict)
     predicted: int = 0
     counters: dict[str, int] = field(default_factory=dict)
+    energy: dict[str, float] = field(default_factory=dict)
     host_seconds: float = 0.0
 
     @property
@@ -57,7 +58,7 @@ class NetworkReport:
     Parameters
     ----------
     whole : counters of one inference with one program between two host operators; empty if it was not run.
-    clock_mhz : what times are given at. seconds : wall time of that inference.
+    clock_mhz : what times are given at. table : of energies. seconds : wall time of that inference.
     """
 
     network: CompiledNetwork
@@ -65,7 +66,13 @@ class NetworkReport:
     layers: tuple[LayerCost, ...]
     whole: dict[str, int]
     clock_mhz: float
+    table: EnergyTable
     seconds: float = 0.0
+
+    @property
+    def energy(self) -> dict[str, float]:
+        """Of one inference on the accelerator, by level and in all; empty if nothing was measured."""
+        return energy(self.whole, self.network.config, self.table).as_dict() if self.whole else {}
 
     @property
     def cycles(self) -> int:
@@ -99,6 +106,8 @@ class NetworkReport:
                 "clock_mhz": self.clock_mhz,
                 "inferences_per_second": self.inferences_per_second,
                 "dram_bytes_per_inference": self.dram_bytes,
+                "energy_per_inference": self.energy,
+                "energy_unit": self.table.unit,
                 "counters": self.whole,
                 "seconds": self.seconds,
             },
@@ -120,7 +129,8 @@ class NetworkReport:
             for name in ("mapping", "counters"):
                 row.pop(name)
             words = {f"{level} words": count for level, count in row.pop("words").items()}
-            yield row | words
+            energies = {f"energy {part}": value for part, value in row.pop("energy").items()}
+            yield row | words | energies
 
     def _layer(self, layer: LayerCost) -> dict[str, Any]:
         return {
@@ -133,6 +143,7 @@ class NetworkReport:
             "utilization": layer.utilization(self.network.config),
             "share_of_cycles": layer.cycles / total if (total := self._layer_cycles) else 0.0,
             "words": layer.words(),
+            "energy": layer.energy,
             "mapping": layer.mapping,
             "counters": layer.counters,
             "host_seconds": layer.host_seconds,
@@ -149,6 +160,7 @@ def report(
     single: Inference | None = None,
     whole: Inference | None = None,
     clock_mhz: float = 200.0,
+    table: EnergyTable | None = None,
     seconds: float = 0.0,
 ) -> NetworkReport:
     """The report of a network.
@@ -156,7 +168,9 @@ def report(
     Parameters
     ----------
     single, whole : an inference layer by layer, and one with whole programs; None for predictions alone.
+    table : of energies, by default the ratios of the ISCA 2016 paper.
     """
+    table = table or energy_table()
     measured, on_host = (single.layers, single.host_seconds) if single else ({}, {})
     predicted = {
         step.operator.name: program_timing(network.config, program.body).cycles
@@ -177,12 +191,13 @@ def report(
                     step.macs,
                     step.mapping_figures,
                     predicted[name],
-                    measured.get(name, {}),
+                    counters := measured.get(name, {}),
+                    energy(counters, network.config, table).as_dict() if counters else {},
                 )
             )
         elif isinstance(step, HostStep):
             layers.append(LayerCost(name, f"host: {step.why}", shape, host_seconds=on_host.get(name, 0.0)))
         elif isinstance(step, AliasStep):
             layers.append(LayerCost(name, "nowhere", shape))
-    counters = dict(whole.counters) if whole else {}
-    return NetworkReport(network, coverage, tuple(layers), counters, clock_mhz, seconds)
+    totals = dict(whole.counters) if whole else {}
+    return NetworkReport(network, coverage, tuple(layers), totals, clock_mhz, table, seconds)

@@ -11,30 +11,45 @@ from orris_hw.errors import OrrisError
 from ..report.tables import short
 from .report import LayerCost, NetworkReport
 
-
-def network_tables(report: NetworkReport) -> tuple[Table, Table]:
-    """A line for each layer, then the totals."""
-    return _layer_table(report), _totals_table(report)
+SHAPES_FROM_WIDTH = 120
+"""Columns of a terminal from which on every layer's shape is shown."""
 
 
-def _layer_table(report: NetworkReport) -> Table:
+def network_tables(report: NetworkReport, width: int = 80) -> tuple[Table, Table]:
+    """A line for each layer, then the totals; with shapes where `width` columns have room for them."""
+    return _layer_table(report, width >= SHAPES_FROM_WIDTH), _totals_table(report)
+
+
+def _layer_table(report: NetworkReport, shapes: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("layer", overflow="fold")
-    table.add_column("runs on", overflow="fold")
-    for heading in ("cycles", "of all", "utilised", "scratch", "network", "buffer", "DRAM"):
+    table.add_column("\nlayer", overflow="fold")
+    table.add_column("\nruns on")
+    if shapes:
+        table.add_column("\nshape", overflow="fold")
+    for heading in ("\ncycles", "of\nall", "utili-\nsation", "words:\nscratch", "net-\nwork", "\nbuffer"):
         table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("\nDRAM", justify="right", no_wrap=True)
+    table.add_column("\nenergy", justify="right", no_wrap=True)
     whole = sum(layer.cycles for layer in report.layers)
     for layer in report.layers:
-        table.add_row(layer.name, f"{layer.where}: {layer.shape}", *_figures(report, layer, whole))
+        where = layer.where.partition(":")[0]
+        begin = [_short_name(layer.name), "-" if where == "nowhere" else where]
+        table.add_row(*begin, *([layer.shape] if shapes else []), *_figures(report, layer, whole))
     return table
+
+
+def _short_name(name: str) -> str:
+    """Readable in a narrow column: `DEPTHWISE_CONV_2D 1` is `depthwise conv 1`."""
+    return name.replace("_2D", "").replace("_", " ").lower() if name.isupper() or "_2D" in name else name
 
 
 def _figures(report: NetworkReport, layer: LayerCost, whole: int) -> list[str]:
     if not layer.cycles:
         return []
-    figures = [short(layer.cycles), f"{layer.cycles / max(1, whole):.1%}"]
+    figures = [short(layer.cycles), f"{layer.cycles / max(1, whole):.0%}"]
     figures.append(f"{layer.utilization(report.network.config):.1%}" if layer.macs else "")
-    return figures + [short(words) for words in layer.words().values()]
+    figures += [short(words) for words in layer.words().values()]
+    return figures + ([short(round(layer.energy["total"]))] if layer.energy else [])
 
 
 def _totals_table(report: NetworkReport) -> Table:
@@ -49,6 +64,11 @@ def _totals_table(report: NetworkReport) -> Table:
         f"at {report.clock_mhz:g} MHz",
         f"{report.inferences_per_second:,.1f} inferences/s without the host's part",
     )
+    if report.energy:
+        parts = {part: value for part, value in report.energy.items() if part != "total"}
+        whole = report.energy["total"]
+        shares = ", ".join(f"{part} {value / whole:.0%}" for part, value in parts.items() if value)
+        table.add_row("energy", f"{short(round(whole))} {report.table.unit} an inference: {shares}")
     segments = network.segments
     commands = sum(part.program.commands for part in segments)
     table.add_row("programs", f"{len(segments)}, {commands:,} commands in all")
