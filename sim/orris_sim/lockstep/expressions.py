@@ -44,9 +44,9 @@ class Expressions:
     def mask(self, source: Bit | Source) -> str:
         """One bit as a mask."""
         if isinstance(source, Bit):
-            return "all<W>(~0u)" if source.index else "all<W>(0u)"
+            return "fixed<M>(true)" if source.index else "fixed<M>(false)"
         name, width = self._variable(source)
-        return name if width == 1 else f"bit({name}, {source.index % PART})"
+        return name if width == 1 else f"test({name}, {source.index % PART})"
 
     def part(self, sources: Sources, number: int) -> str:
         """Part `number` of a signal, as a number."""
@@ -81,7 +81,7 @@ class Expressions:
         ones = (1 << width) - 1
         name, whole = self._variable(first)
         if copies > 1 or whole == 1:
-            return f"({self.mask(first)} & {ones << place:#x}u)"
+            return f"flag({self.mask(first)}, {ones << place:#x}u)"
         low, text = first.index % PART, name
         available = min(PART, whole - first.index + low) - low
         if low:
@@ -128,20 +128,25 @@ class Expressions:
     def choice(self, mask: str, yes: Sources, no: Sources) -> list[str]:
         """The parts of `yes` where the mask is set, else of `no`."""
         if len(yes) == 1:
-            pairs = [(self.mask(yes[0]), self.mask(no[0]))]
-        else:
-            pairs = [(self.part(yes, k), self.part(no, k)) for k in parts(len(yes))]
-        return [self._choose(mask, *pair) for pair in pairs]
+            return [self.choose_mask(mask, self.mask(yes[0]), self.mask(no[0]))]
+        return [self.choose_word(mask, self.part(yes, k), self.part(no, k)) for k in parts(len(yes))]
 
     @staticmethod
-    def _choose(mask: str, yes: str, no: str) -> str:
-        zero, ones = "all<W>(0u)", "all<W>(~0u)"
-        if no == zero:
+    def choose_mask(mask: str, yes: str, no: str) -> str:
+        if no == "fixed<M>(false)":
             return f"{mask} & ({yes})"
-        if yes == zero:
+        if yes == "fixed<M>(false)":
             return f"~{mask} & ({no})"
-        if yes == ones:
+        if yes == "fixed<M>(true)":
             return f"{mask} | ({no})"
+        return f"({mask} & ({yes})) | (~{mask} & ({no}))"
+
+    @staticmethod
+    def choose_word(mask: str, yes: str, no: str) -> str:
+        if no == "all<W>(0u)":
+            return f"keep({mask}, {yes})"
+        if yes == "all<W>(0u)":
+            return f"keep(~{mask}, {no})"
         return f"select({mask}, {yes}, {no})"
 
     def _any(self, cell: Cell, port: str) -> str:
@@ -187,7 +192,7 @@ class Expressions:
         """A mask as a cell's output, which may be wider than the one bit that matters."""
         if width == 1:
             return [mask]
-        return [f"({mask}) & 1u", *["all<W>(0u)"] * (len(parts(width)) - 1)]
+        return [f"flag({mask}, 0x1u)", *["all<W>(0u)"] * (len(parts(width)) - 1)]
 
     def _compare(self, cell: Cell, width: int) -> list[str]:
         wide = max(len(cell.ports["A"]), len(cell.ports["B"]))
@@ -222,7 +227,7 @@ class Expressions:
         for k in parts(width):
             x, y = self.part(a, k), self.part(b, k)
             plain = f"(({x}) {'-' if subtract else '+'} ({y}))"
-            text = f"({plain} {'+' if subtract else '-'} ({carry}))" if carry else plain  # a mask is -1
+            text = f"({plain} {'-' if subtract else '+'} flag({carry}, 0x1u))" if carry else plain
             if subtract:
                 out = f"lt({x}, {y})" + (f" | (eq({x}, {y}) & ({carry}))" if carry else "")
             else:
@@ -230,7 +235,7 @@ class Expressions:
             carry = out
             texts.append(self._trim(text, k, width))
         if width == 1:
-            return [f"bit({texts[0]}, 0)"]
+            return [f"test({texts[0]}, 0)"]
         return texts
 
     def _narrow(self, cell: Cell, width: int) -> None:
@@ -243,7 +248,7 @@ class Expressions:
         self._narrow(cell, width)
         a, b = (self.part(self._port(cell, port, width), 0) for port in "AB")
         product = self._trim(f"({a}) * ({b})", 0, width)
-        return [f"bit({product}, 0)"] if width == 1 else [product]
+        return [f"test({product}, 0)"] if width == 1 else [product]
 
     def _shift(self, cell: Cell, width: int) -> list[str]:
         amount = self._port(cell, "B")
@@ -268,7 +273,7 @@ class Expressions:
             beyond = f"sra({value}, all<W>(31u))" if cell.kind == "$sshr" and signed else "all<W>(0u)"
             text = f"select(lt({by}, all<W>(32u)), {text}, {beyond})"
         text = self._trim(text, 0, width)
-        return [f"bit({text}, 0)"] if width == 1 else [text]
+        return [f"test({text}, 0)"] if width == 1 else [text]
 
 
 _METHODS: dict[str, Callable[[Expressions, Cell, int], list[str]]] = {

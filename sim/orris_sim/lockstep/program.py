@@ -50,6 +50,11 @@ def _storage(width: int) -> str:
     return "uint8_t" if width <= 8 else "uint16_t" if width <= 16 else "uint32_t"
 
 
+def _type(width: int) -> str:
+    """Masks for signals of one bit, else words."""
+    return "M" if width == 1 else "W"
+
+
 class _Struct:
     """Writes the struct of one module."""
 
@@ -59,7 +64,7 @@ class _Struct:
         self._top = depth == 0
         self._numbers = {name: number for number, name in enumerate(netlist.cells)}
         self._instances = {cell.name: number for number, cell in enumerate(netlist.instances)}
-        self._loaded: dict[str, str] = {}
+        self._loaded: dict[str, tuple[str, int]] = {}
         self._widths = self._wanted_widths()
         self._code = Expressions(self._variable, netlist.sources)
         self._check_clocks()
@@ -98,19 +103,20 @@ class _Struct:
         if is_instance(cell):
             name = f"c{self._numbers[source.cell]}_{source.port}_{number}"
             index, port = self._instances[source.cell], f"o_{source.port}_{number}"
-            self._load(name, self._place(index, port), width)
+            place = self._place(index, port)
+            self._load(name, f"lane({place}, {index} % LANES)" if self._top else place, width)
         elif cell.kind in REGISTERS or (cell.kind == "$mem_v2" and self._clocked(cell, source)):
             self._load(f"_{name}", name, width)
             name = f"_{name}"
         return name, width
 
     def _load(self, name: str, place: str, width: int) -> int:
-        self._loaded.setdefault(name, place)
+        self._loaded.setdefault(name, (place, width))
         return width
 
     def _place(self, index: int, port: str) -> str:
         """A port of a child: the top's children are lanes of vectors, others have vectors of their own."""
-        return f"child[{index} / LANES].{port}[{index} % LANES]" if self._top else f"child[{index}].{port}"
+        return f"child[{index} / LANES].{port}" if self._top else f"child[{index}].{port}"
 
     @staticmethod
     def _clocked(cell: Cell, source: Source) -> bool:
@@ -129,8 +135,9 @@ class _Struct:
     # -- text --------------------------------------------------------------------------------------
     def text(self) -> str:
         module = self._net.module
-        word = "uint32_t" if self._top else "V"
-        lines = [f"struct {module.name} {{", f"    using W = {word};", *indented(self._members())]
+        word, mask = ("uint32_t", "uint32_t") if self._top else ("V", "Mask")
+        lines = [f"struct {module.name} {{", f"    using W = {word};", f"    using M = {mask};"]
+        lines += indented(self._members())
         lines += [f"    {module.name}() {{ outputs(); }}"]
         lines += ["    void outputs() {", *indented(self._outputs(), 8), "    }"]
         lines += ["    void step() {", *indented(self._step(), 8), "    }"]
@@ -144,14 +151,15 @@ class _Struct:
         module = self._net.module
         for letter, names in (("i", module.inputs), ("o", module.outputs)):
             for name in names:
-                yield f"W {', '.join(f'{letter}_{name[1:]}_{k} = {{}}' for k in parts(module.widths[name]))};"
+                width = module.widths[name]
+                yield f"{_type(width)} {', '.join(f'{letter}_{name[1:]}_{k} = {{}}' for k in parts(width))};"
         for cell in self._net.cells.values():
             number = self._numbers[cell.name]
             if cell.kind in REGISTERS and (cell.name, "Q") in self._widths:
                 width = self._widths[cell.name, "Q"]
                 start = self._parts_of(self._initial(cell)[:width])
                 names = ", ".join(f"c{number}_{k} = {text}" for k, text in enumerate(start))
-                yield f"W {names};  // {cell.name}"
+                yield f"{_type(width)} {names};  // {cell.name}"
             elif cell.kind == "$mem_v2":
                 yield from self._memory(cell, number)
         if self._child is not None:
@@ -195,7 +203,7 @@ class _Struct:
         for name, spec in roots.items():
             for k, text in enumerate(self._values(spec)):
                 stores.append(f"o_{name[1:]}_{k} = {text};")
-        inputs = [place for place in self._loaded.values() if place.startswith("i_")]
+        inputs = [place for place, _ in self._loaded.values() if place.startswith("i_")]
         if inputs:
             raise LockstepError(
                 f"an output of {module.name} follows its input {inputs[0][2:-2]} within a cycle"
@@ -227,7 +235,7 @@ class _Struct:
         return [*self._loads(), *lines, *reads, *writes, *stores]
 
     def _loads(self) -> list[str]:
-        lines = [f"const W {name} = {place};" for name, place in self._loaded.items()]
+        lines = [f"const {_type(width)} {name} = {place};" for name, (place, width) in self._loaded.items()]
         self._loaded = {}
         return lines
 
@@ -239,10 +247,11 @@ class _Struct:
                 continue
             number = self._numbers[cell.name]
             if cell.kind == "$mem_v2":
-                texts = self._asynchronous_read(cell)
+                texts, width = self._asynchronous_read(cell), cell.parameters["WIDTH"]
             else:
-                texts = self._code.cell(cell, self._widths[cell.name, "Y"])
-            lines += [f"const W c{number}_{k} = {text};" for k, text in enumerate(texts)]
+                width = self._widths[cell.name, "Y"]
+                texts = self._code.cell(cell, width)
+            lines += [f"const {_type(width)} c{number}_{k} = {text};" for k, text in enumerate(texts)]
         return lines
 
     # -- state -------------------------------------------------------------------------------------
@@ -253,14 +262,15 @@ class _Struct:
         start = [Bit("", cell.parameters.get("SRST_VALUE", 0) >> i & 1) for i in range(width)]
         enable, reset = (self._control(cell, port) for port in ("EN", "SRST"))
         texts = self._parts_of(data)
+        choose = self._code.choose_mask if width == 1 else self._code.choose_word
         if reset and cell.kind != "$sdffe":
             texts = self._code.choice(reset, start, data)
         if enable:
             old = self._parts_of(held)
-            texts = [f"select({enable}, {new}, {before})" for new, before in zip(texts, old, strict=True)]
+            texts = [choose(enable, new, before) for new, before in zip(texts, old, strict=True)]
         if reset and cell.kind == "$sdffe":
             values = self._parts_of(start)
-            texts = [f"select({reset}, {value}, {new})" for value, new in zip(values, texts, strict=True)]
+            texts = [choose(reset, value, new) for value, new in zip(values, texts, strict=True)]
         return [f"c{number}_{k} = {text};" for k, text in enumerate(texts)]
 
     def _control(self, cell: Cell, port: str) -> str:
@@ -321,7 +331,8 @@ class _Struct:
             if name[1:] == CLOCK:
                 continue
             for k, text in enumerate(self._values(cell.ports[name[1:]])):
-                lines.append(f"{self._place(index, f'i_{name[1:]}_{k}')} = {text};")
+                place = self._place(index, f"i_{name[1:]}_{k}")
+                lines.append(f"put({place}, {index} % LANES, {text});" if self._top else f"{place} = {text};")
         return lines
 
 
