@@ -1,8 +1,18 @@
 """The layers a user names, or describes by their shape letters."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
 
-from orris.layers import ConvLayer, LayerError, Padding, find_layer, find_network, same_padding
+from orris.layers import (
+    ConvLayer,
+    LayerError,
+    NumberFormat,
+    Padding,
+    find_layer,
+    find_network,
+    same_padding,
+)
 
 
 def chosen_layers(names: Sequence[str], shape: Mapping[str, int | None], pad: str | None) -> list[ConvLayer]:
@@ -23,6 +33,11 @@ def chosen_layers(names: Sequence[str], shape: Mapping[str, int | None], pad: st
     return [_shaped(letters, pad)]
 
 
+def in_format(layer: ConvLayer, number_format: str | None) -> ConvLayer:
+    """The layer in a number format, if one is named; LayerError if there is none of that name."""
+    return replace(layer, number_format=cast(NumberFormat | None, number_format)) if number_format else layer
+
+
 def _named(name: str) -> Sequence[ConvLayer]:
     return [find_layer(name)] if "." in name else find_network(name).layers
 
@@ -32,7 +47,7 @@ def _shaped(letters: dict[str, int], pad: str | None) -> ConvLayer:
     if missing:
         raise LayerError(f"the shape lacks --{', --'.join(missing)}: M, C, H and R are needed")
     complete = letters | {"W": letters.get("W", letters["H"]), "S": letters.get("S", letters["R"])}
-    return ConvLayer(name="layer", padding=_padding(pad, complete), **complete)
+    return ConvLayer(name="layer", padding=_padding(pad, complete), number_format=None, **complete)
 
 
 def _padding(pad: str | None, letters: dict[str, int]) -> Padding:

@@ -86,6 +86,14 @@ def simulate(
     D: Annotated[int | None, _letter("D", "Dilation; 1 if not given.")] = None,
     G: Annotated[int | None, _letter("G", "Groups; 1 if not given.")] = None,
     N: Annotated[int | None, _letter("N", "Images; 1 if not given.")] = None,
+    number_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="Number format: int8, int16x8 or fixed16; by default that of the configuration.",
+        ),
+    ] = None,
     pad: Annotated[
         str | None,
         typer.Option(
@@ -114,12 +122,12 @@ def simulate(
     from orris_hw.config import resolve
     from orris_sim.layer_run import MemoryModel, run_layer
 
-    from .shape import chosen_layers
+    from .shape import chosen_layers, in_format
     from .watching import watcher
 
     accelerator = resolve(preset=preset, config=config)
     shape = dict(M=M, C=C, H=H, W=W, R=R, S=S, U=U, V=V, D=D, G=G, N=N)
-    layers = chosen_layers(layer or [], shape, pad)
+    layers = [in_format(each, number_format) for each in chosen_layers(layer or [], shape, pad)]
     mappings = [map_layer(each, accelerator) for each in layers]  # a layer that does not map is known at once
     _check_files(json_file, vcd, layers)
     memory = MemoryModel(latency, bandwidth, stalls)

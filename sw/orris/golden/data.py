@@ -64,7 +64,7 @@ def random_layer_data(
     Parameters
     ----------
     data_width : 8 or 16. arithmetic : "integer" or "fixed_point", as in the configuration.
-    rounding : of integer arithmetic; fixed point has none.
+    rounding : of integer arithmetic; fixed point has none, and "int16x8" its own.
     zeros : fraction of ifmap values equal to the zero point; None for the layer's own `ifmap_zeros`.
     zp_in : zero point of the ifmap; None for a random one. Always 0 for 16-bit data and fixed point.
     """
@@ -78,6 +78,8 @@ def random_layer_data(
     ifmap = random_ifmap(layer, rng, zeros, zero_point, data_width)
 
     rail, top = 1 << (psum_width - 1), half - 1
+    if layer.number_format == "int16x8":
+        top = 127
     x2 = half**2 / 3 + zero_point**2  # mean square of a uniform operand; a uniform weight's is top^2 / 3
     per_weight = max(1.0, sqrt(layer.taps * (1 - zeros) * x2 / 3))  # deviation of a sum, over top
     if arithmetic == "integer":
@@ -91,6 +93,8 @@ def random_layer_data(
 
     bias = np.round(rng.normal(0, deviation / 2, layer.M)).astype(np.int64)
     scales = half / 3 / deviation * np.exp2(rng.uniform(-1, 1, layer.M))
+    if layer.number_format == "int16x8":
+        return LayerData(ifmap, weights, Requant.int16x8(bias, scales))
     requant = Requant.from_scales(
         bias, scales, rounding, zp_in=zero_point, zp_out=zp_out, act_min=-half, act_max=half - 1
     )
