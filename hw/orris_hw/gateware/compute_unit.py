@@ -29,6 +29,9 @@ _JOB = data.StructLayout({"job": PostJob, "wait": 4, "signal": 4, "index": INDEX
 _UNDER_WAY = data.StructLayout({"signal": 4, "index": INDEX_BITS})
 _JOBS = 2
 """Jobs that wait for their token while the feeders go on."""
+_SETTLING = 63
+"""Cycles without a feeder, multiply-accumulate or psum at work until the array is empty: more than a value
+takes from a feeder to the last PE, or a psum from a PE to its bank."""
 _JOBS_DONE = 8
 """Jobs handed to post-processing and not done: more than it can hold."""
 
@@ -116,8 +119,16 @@ class ComputeUnit(wiring.Component):
         wiring.connect(m, post.write, wiring.flipped(self.ofmap_write))
 
         m.d.comb += self.pe_events.eq(array.events)
+        # Psums that are not finished leave nothing to wait for but the array itself.
+        feeding = self.runs.valid | ~ifmap.idle | ~filters.idle
+        computing = array.events.mac_done.any() | array.events.mac_gated.any() | self.events.psums.any()
+        settling = Signal(range(_SETTLING + 1))
+        with m.If(feeding | computing):
+            m.d.sync += settling.eq(_SETTLING)
+        with m.Elif(settling != 0):
+            m.d.sync += settling.eq(settling - 1)
         m.d.comb += self.idle.eq(
-            ~self.runs.valid & ifmap.idle & filters.idle & ~jobs.o.valid & post.idle & ~self._unfinished
+            ~feeding & (settling == 0) & ~jobs.o.valid & post.idle & ~self._unfinished
         )
         for event, beats in (
             (self.events.ifmap_beat, ifmap.beats),
