@@ -1,0 +1,189 @@
+"""Whole networks in RTL, every tensor beside the reference interpreter's."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from onnx_networks import quantised_network
+from orris.cli import app
+from orris.graph import Graph
+from orris.importers import load_model
+from orris.network import NetworkRunner, compile_network
+from orris.runtime.reference import compare, open_reference
+from orris_hw.config import preset
+from orris_sim.network_run import network_simulation
+
+MODELS = Path(__file__).parents[3] / "shared" / "models"
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+PUBLISHED = ("kws_ref_model", "pretrainedResnet_quant")
+
+
+def published(name: str) -> Path:
+    path = MODELS / f"{name}.tflite"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not beside the project")
+    return path
+
+
+def random_inputs(graph: Graph, seed: int) -> dict[str, np.ndarray]:
+    print(f"seed {seed}")
+    rng, made = np.random.default_rng(seed), {}
+    for name in graph.inputs:
+        tensor = graph.tensors[name]
+        if tensor.dtype.kind == "f":
+            made[name] = rng.normal(0, 1, tensor.shape).astype(tensor.dtype)
+        else:
+            info = np.iinfo(tensor.dtype)
+            made[name] = rng.integers(info.min, info.max + 1, tensor.shape).astype(tensor.dtype)
+    return made
+
+
+def compare_runs(runner: NetworkRunner, path: Path, seeds: range, compared: int, tolerance: int = 0) -> None:
+    """Every tensor of every layer is the reference's."""
+    graph = runner.network.graph
+    reference = open_reference(path, graph)
+    for seed in seeds:
+        inputs = random_inputs(graph, seed)
+        result = compare(graph, runner.run(inputs).tensors, reference.run(inputs))
+        assert result.compared == compared
+        for difference in result.differences:
+            assert difference.largest <= tolerance, str(difference)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_tensor_of_a_published_network(name):
+    path = published(name)
+    graph = load_model(path)
+    with network_simulation(compile_network(graph, preset("tiny"), keep=True)) as runner:
+        compare_runs(runner, path, range(1), len(graph.operators))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("accelerator", ["tiny", "orris-168"])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_tensor_of_a_published_network_on_ten_inputs(name, accelerator):
+    path = published(name)
+    graph = load_model(path)
+    with network_simulation(compile_network(graph, preset(accelerator), keep=True)) as runner:
+        compare_runs(runner, path, range(10), len(graph.operators))
+
+
+def test_places_in_memory_are_shared():
+    """The same outputs where dead tensors' places are used again, and layer by layer."""
+    path = published("kws_ref_model")
+    graph = load_model(path)
+    network = compile_network(graph, preset("tiny"))
+    assert network.plan.size < network.plan.apart
+    reference, inputs = open_reference(path, graph), random_inputs(graph, 5)
+    expected = reference.run(inputs)
+    with network_simulation(network) as runner:
+        for one_by_one in (False, True):
+            result = runner.run(inputs, one_by_one=one_by_one)
+            assert not compare(graph, result.tensors, expected).differences
+            assert set(result.tensors) >= set(graph.outputs)
+        assert set(result.layers) == {step.operator.name for step in network.array_steps}
+        assert result.counters["cycles"] == sum(each["cycles"] for each in result.layers.values())
+
+
+@pytest.mark.parametrize("qdq, per_channel, activations", [(True, True, "int8"), (False, False, "uint8")])
+def test_a_network_quantised_by_onnx_runtime(tmp_path, qdq, per_channel, activations):
+    path = quantised_network(tmp_path, 3, qdq=qdq, per_channel=per_channel, activations=activations)
+    graph = load_model(path)
+    with network_simulation(compile_network(graph, preset("tiny"), keep=True)) as runner:
+        compare_runs(runner, path, range(3), 15, tolerance=1)
+
+
+def test_digits_are_classified_as_by_onnx_runtime():
+    graph = load_model(DIGITS / "digits.onnx")
+    reference = open_reference(DIGITS / "digits.onnx", graph)
+    with np.load(DIGITS / "digits.npz") as data:
+        images, labels = data["images"][:10], data["labels"][:10]
+    right = 0
+    with network_simulation(compile_network(graph, preset("tiny"))) as runner:
+        for image, label in zip(images, labels, strict=True):
+            inputs = {"image": image[None].astype(np.float32) / 16}
+            scores = runner.run(inputs).tensors["scores"]
+            assert np.array_equal(scores, reference.run(inputs)["scores"])
+            right += int(scores.argmax() == label)
+    assert right >= 9
+
+
+def orris(*words: str):
+    return CliRunner().invoke(app, [*words], prog_name="orris")
+
+
+def test_run_at_the_command_line(tmp_path):
+    model, graph = published("kws_ref_model"), load_model(published("kws_ref_model"))
+    values = np.concatenate([random_inputs(graph, seed)[graph.inputs[0]] for seed in range(2)])
+    np.save(tmp_path / "x.npy", values)
+    files = {"output": tmp_path / "y.npy", "csv": tmp_path / "layers.csv", "plots": tmp_path / "plots"}
+    options = [word for name, path in files.items() for word in (f"--{name}", str(path))]
+    result = orris(
+        "run",
+        str(model),
+        "--input",
+        str(tmp_path / "x.npy"),
+        "--preset",
+        "tiny",
+        "--json",
+        "--check",
+        *options,
+    )
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["check"]["passed"] and report["check"]["differing"] == 0 and report["inferences"] == 2
+    assert report["coverage"]["share_of_macs_on_array"] == 1
+    assert len(report["layers"]) == len(graph.operators)
+    totals = report["totals"]
+    assert totals["cycles"] > 0 and totals["inferences_per_second"] == 200e6 / totals["cycles"]
+    assert totals["energy_per_inference"]["total"] > totals["dram_bytes_per_inference"] > 0
+    first = report["layers"][0]
+    assert first["where"] == "array" and first["cycles"] == first["counters"]["cycles"]
+    assert abs(first["predicted_cycles"] / first["cycles"] - 1) < 0.1
+    reference = open_reference(model, graph)
+    expected = [reference.run({graph.inputs[0]: each[None]})[graph.outputs[0]] for each in values]
+    assert np.array_equal(np.load(files["output"]), np.concatenate(expected))
+    with files["csv"].open(encoding="utf-8") as file:
+        assert [row["layer"] for row in csv.DictReader(file)] == [each.name for each in graph.operators]
+    assert {path.name for path in files["plots"].iterdir()} == {"roofline.png", "layers.png"}
+
+
+def test_the_first_layer_that_differs_is_named(tmp_path, monkeypatch):
+    """A reference that is wrong from one layer on."""
+    from orris.runtime import reference as module
+
+    model, graph = published("kws_ref_model"), load_model(published("kws_ref_model"))
+    np.save(tmp_path / "x.npy", random_inputs(graph, 0)[graph.inputs[0]])
+    names = [each.output for each in graph.operators]
+    right = module._LiteRT.run
+
+    def wrong(self, inputs):
+        return {name: values + (names.index(name) >= 4) for name, values in right(self, inputs).items()}
+
+    monkeypatch.setattr(module._LiteRT, "run", wrong)
+    result = orris("run", str(model), "--input", str(tmp_path / "x.npy"), "--preset", "tiny", "--check")
+    assert result.exit_code == 1
+    assert (
+        f"the first layer that differs from LiteRT reference kernels is {graph.operators[4].name}"
+        in result.stderr
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["alexnet", "vgg16", "resnet18", "mobilenetv1"])
+def test_large_networks_compile(name):
+    network = compile_network(load_model(name), preset("orris-168"))
+    assert network.plan.least <= network.plan.size < network.plan.apart
+    assert network.predicted_cycles > sum(step.macs for step in network.array_steps) / 168
+    assert len(network.segments) == 1
+
+
+@pytest.mark.long
+def test_alexnet_whole():
+    graph = load_model("alexnet")
+    with network_simulation(compile_network(graph, preset("orris-168"), keep=True)) as runner:
+        compare_runs(runner, Path("alexnet"), range(1), len(runner.network.steps))
