@@ -65,8 +65,8 @@ class Everything(wiring.Component):
             spad_read.addr.eq(b), spad_read.en.eq(c[0]),
             fifo_write.addr.eq(c), fifo_write.data.eq(b), fifo_write.en.eq(c[4]), fifo_read.addr.eq(first),
         ]  # fmt: skip
-        m.d.sync += [self.x.eq(total), self.ready.eq(fifo_read.data[8])]
-        m.d.comb += self.y.eq(Cat(spad_read.data[:30], fifo_read.data))
+        m.d.sync += [self.x.eq(total), self.ready.eq(fifo_read.data[0])]
+        m.d.comb += self.y.eq(Cat(spad_read.data[:39], fifo_read.data[0]))
         return m
 
 

@@ -90,6 +90,9 @@ class _Struct:
             return self._net.module.widths[f"\\{source.port}"]
         if source.cell in self._instances and self._child is not None:
             return self._child.module.widths[f"\\{source.port}"]
+        cell = self._net.cells[source.cell]
+        if cell.kind == "$mem_v2":  # its words are whole, however few bits of them are looked at
+            return cell.parameters["WIDTH"]
         return self._widths[source.cell, source.port]
 
     def _variable(self, source: Source) -> tuple[str, int]:
