@@ -114,12 +114,13 @@ def test_ifmap_feed_counts_rows_columns_and_set_up():
     feed = ifmap_feed(ORRIS, run_fields(), blocks=2, rows=12)
     # Twelve rows of 6 + 2 beats and a step; 9 ifmap rows x 2 blocks on the Y-bus, 9 x 4 values on an X-bus.
     assert (feed.set_up, feed.columns, feed.column) == (12 * 9, 34, 36)
-    assert feed.ahead == 8 * 4  # X-buses are slower: what FIFO and buffers hold
+    assert feed.behind == 4 * 4  # X-buses are slower: what a FIFO of four beats holds
 
 
 def test_rows_and_columns_that_no_filter_sees_are_not_sent():
     feed = ifmap_feed(ORRIS, run_fields(R=1, stride=4, full_height=9, period=4, kept=1, q=1), 1, 12)
-    assert (feed.columns, feed.column) == (9, 3 + 6 + 3)
+    assert (feed.columns, feed.column) == (9, 3)
+    assert feed.walk == 9 * (3 + 6) + 34 - 9
 
 
 def test_post_processing_writes_a_word_a_cycle():

@@ -6,7 +6,6 @@ from typing import Any
 from orris_hw.config import AcceleratorConfig
 
 _CHAIN = 5  # psums a column holds: one in its top PE, two in the PE's buffer, two at the port
-_SKIDS = 4  # beats between the feeder and a row's FIFO
 _ROW_BEATS = 7  # that tell a PE row what it listens to, the feeder's step included, beside one per filter set
 
 Run = dict[str, Any]
@@ -36,14 +35,15 @@ class IfmapFeed:
     """What the ifmap network does in a pass.
 
     set_up : cycles that tell every row what it listens to. columns : ifmap columns sent.
-    column : cycles of each.
-    ahead : cycles that the Y-bus is ahead of X-buses which take longer: what the FIFOs between them hold.
+    column : cycles of each. walk : cycles of the walk through the tile, which goes ahead of the beats.
+    behind : cycles that X-buses which take longer than the Y-bus are behind it.
     """
 
     set_up: int
     columns: int
     column: int
-    ahead: int
+    walk: int
+    behind: int
 
 
 def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> IfmapFeed:
@@ -52,17 +52,17 @@ def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> I
     beats = blocks * max(1, run["pixel_lanes"] // lanes)  # of a pixel
     height, stride = run["full_height"], run["stride"]
     sent = _kept(height, stride, run["R"])
-    y_bus = sent * beats + height - sent  # a row that no filter sees takes the walk one cycle
+    y_bus = sent * beats
     values = run["q"]  # that a PE row sends on of a pixel
     if run["split"]:
         values = ceil_div(run["sets"], config.networks.x_lanes)
     x_bus = values * ceil_div(height, stride)
     columns = _kept(run["full_width"], run["period"], run["kept"])
-    skipped = ceil_div(run["full_width"] - columns, columns)
     set_up = rows * (_ROW_BEATS + run["sets"]) + _ROW_BEATS * (config.array.rows - rows)
-    held = (config.networks.fifo_depth + _SKIDS) * values
-    ahead = max(0, min(held, (x_bus - y_bus) * columns))
-    return IfmapFeed(set_up, columns, max(y_bus + skipped, x_bus), ahead)
+    # A row or a column that no filter sees takes the walk one cycle.
+    walk = columns * (y_bus + height - sent) + run["full_width"] - columns
+    behind = max(0, min(config.networks.fifo_depth * values, (x_bus - y_bus) * columns))
+    return IfmapFeed(set_up, columns, max(y_bus, x_bus), walk, behind)
 
 
 def _kept(size: int, period: int, kept: int) -> int:

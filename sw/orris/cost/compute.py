@@ -34,17 +34,19 @@ _UP = 2  # from PE to PE
 _PORT = 8  # from the top PE to a finished sum
 _POST = 16  # from the last finished sum to the job's token
 _JOB_SET_UP = 4
+_SKIDS = 4  # beats between the feeder and a row's FIFO
 _MOST_WRITES = 0.9  # of a bank's cycles
 
 
 @dataclass
 class Pass:
     """A pass that has been worked out: when it began and ended, when the ifmap network was through with it
-    (as seen from the last PE), and when it frees ifmap places."""
+    (as seen from the last PE), how far the X-buses were behind the Y-bus, when it frees ifmap places."""
 
     start: float
     end: float
     fed: float
+    behind: float
     freed: Callable[[int], float]
     """When the PE frees the n-th of its values, counted from the last one (0, and down)."""
 
@@ -123,7 +125,7 @@ class ComputeUnit:
     # -- array ---------------------------------------------------------------------------------------------
     def array(self) -> Process:
         """Works through the passes."""
-        kernel, before, number = self._kernel, Pass(0, 0, 0, lambda n: 0.0), 0
+        kernel, before, number = self._kernel, Pass(0, 0, 0, 0, lambda n: 0.0), 0
         while True:
             came = yield self._array_items
             run = self._to_array.popleft()
@@ -160,7 +162,10 @@ class ComputeUnit:
         feed = ifmap_feed(config, run, blocks, rows)
         # The first window: each column when the network brings it and the scratchpad has room; the pass may
         # begin so early that no column is waited for.
-        arrives = fed + (_SAME_ROWS + config.array.rows if same else feed.set_up + 1)
+        through = _SAME_ROWS + config.array.rows  # the walk, to the tile
+        # While X-buses still send what their FIFOs hold, as many beats of set-up can follow.
+        behind = min(before.behind, through if same else config.networks.fifo_depth + _SKIDS)
+        arrives = fed - behind + (through if same else feed.set_up + 1)
         window = first = 0.0
         for column in range(taps // q):
             arrives = max(arrives + feed.column, before.freed((column + 1) * q - capacity))
@@ -185,6 +190,7 @@ class ComputeUnit:
 
         self._writes = {bank: p / period for bank in range(run["e"] * run["sets"])}
         last = max(first + (feed.columns - 1) * feed.column, freed(values - capacity))
+        last = max(last, fed - behind + through + feed.walk)
         # Columns that have waited together for their filters or values begin together.
         drift = drift_cycles(p, sharing) if start > before.end and pace <= period else 0
         end = start + positions * period + drift
@@ -194,7 +200,7 @@ class ComputeUnit:
             self.stalls["stall_ifmap"] += max(0.0, waits) * pes
             end = max(end, end + waits)
             period = (end - start) / positions
-        return Pass(start, end, last - feed.ahead, lambda value: freed(values + value))
+        return Pass(start, end, last, feed.behind, lambda value: freed(values + value))
 
     def _finish(self, run: Run, done: Pass, ofmap_free: float) -> Pass:
         """The last pass goes no faster than post-processing, but for what its FIFOs hold."""
@@ -211,4 +217,4 @@ class ComputeUnit:
         rest = max(0, cycles - channels)  # of the last position
         self._post_free = max(begin + positions * cycles, end + self._up + _PORT + rest)
         self._give(run["signal_ofmap"], self._post_free + _POST)
-        return Pass(done.start, end, done.fed, done.freed)
+        return Pass(done.start, end, done.fed, done.behind, done.freed)
