@@ -5,10 +5,24 @@ from typing import Annotated
 
 import typer
 
-from . import bench, board, config, demo, doctor, fpga, generate, inspect, map, presets, run, simulate
+from . import (
+    bench,
+    board,
+    compile,
+    config,
+    demo,
+    doctor,
+    fpga,
+    generate,
+    inspect,
+    map,
+    presets,
+    run,
+    simulate,
+)
 from .errors import ErrorReportingGroup
 
-COMMANDS = (doctor, presets, config, demo, generate, simulate, map, bench, inspect, run, board, fpga)
+COMMANDS = (doctor, presets, config, demo, generate, simulate, map, bench, inspect, compile, run, board, fpga)
 
 app = typer.Typer(
     cls=ErrorReportingGroup,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .compile import compiled
 from .inspect import ModelArgument
 from .options import ConfigOption, JsonFlag, PresetOption
 from .progress import progress_bars
@@ -79,7 +80,7 @@ def run(
 
     from orris.cost import energy_table
     from orris.importers import load_model
-    from orris.network import Coverage, assign, compile_network
+    from orris.network import Coverage, assign
     from orris.network import report as make_report
     from orris.network.tables import network_tables
     from orris.runtime.inputs import load_inputs
@@ -97,18 +98,9 @@ def run(
     coverage = Coverage(graph, tuple(assign(graph, accelerator)))
     if not json:
         typer.echo(f"{graph.name} on {accelerator.name}: {coverage.sentence()}.")
+    network = compiled(graph, accelerator, keep=check)
+    checker = _checker(model, graph) if check else None
     with progress_bars() as bars:
-        task = bars.add_task("compiling", total=None)
-        network = compile_network(
-            graph,
-            accelerator,
-            keep=check,
-            progress=lambda done, total, name: bars.update(
-                task, description=f"mapping {name}", completed=done, total=total
-            ),
-        )
-        bars.remove_task(task)
-        checker = _checker(model, graph) if check else None
         with network_simulation(network, watcher=watcher(bars, graph.name)) as runner:
             results, single, seconds = _run_all(runner, inputs, checker)
     report = make_report(network, coverage, single, results[0], clock, table, seconds)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from orris_hw.config import AcceleratorConfig
 
 from ..compiler import layer_constants
+from ..cost import best_mapping
 from ..graph import Graph
 from ..graph.vector import VectorWork
-from ..mapper import map_layer
 from .assign import Assignment, assign
 from .steps import AliasStep, ConvolutionStep, HostStep, Step, VectorStep
 
@@ -46,5 +46,5 @@ def _step(assignment: Assignment, config: AcceleratorConfig) -> Step:
         return VectorStep(operator, work, config)
     # The host packs an ifmap as its only reader likes it; all others are in whole words of one pixel.
     lanes = None if assignment.lone else config.block
-    mapping = map_layer(work.layer, config, pixel_lanes=lanes)
+    mapping = best_mapping(work.layer, config, pixel_lanes=lanes)
     return ConvolutionStep(operator, work, mapping, layer_constants(mapping, work.weights, work.requant))
