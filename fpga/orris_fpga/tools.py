@@ -31,7 +31,7 @@ def run_tool(command: list[str], directory: Path, log: Path) -> None:
     if result.returncode:
         lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
         errors = [line for line in lines if line.lower().startswith("error")]
-        complaint = (errors or [line for line in lines if line] or ["it says nothing"])[0 if errors else -1]
+        complaint = errors[0] if errors else f"exit status {result.returncode}"
         raise BoardError(f"{command[0]} failed ({complaint}); its output is in {log}")
 
 

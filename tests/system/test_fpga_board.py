@@ -1,4 +1,4 @@
-"""The whole path without a board: host program, pseudo-terminal, UART, bridge, SDRAM controller, chip model."""
+"""The whole path without a board: host program, pseudo-terminal, UART, bridge, SDRAM controller and chip."""
 
 import json
 import random
@@ -13,7 +13,7 @@ from orris.driver import DeviceError
 from orris.layers import ConvLayer, Padding
 from orris.mapper import map_layer
 from orris_fpga.errors import BoardError
-from orris_fpga.gateware.system import OnChipMemory, SystemParameters
+from orris_fpga.gateware.system import Spram, SystemParameters
 from orris_fpga.layer_run import run_on_board
 from orris_fpga.link.connection import board_device
 from orris_fpga.link.protocol import Operation, Request
@@ -238,15 +238,16 @@ def test_missing_port():
     assert len(run.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.long
 def test_on_chip_memory():
-    """The same with the memory on the chip, another clock, and the slowest possible sampling of the line."""
+    """The same with an iCEBreaker's memory and clock, and the slowest possible sampling of the line."""
     config = preset("tiny")
-    with BoardSimulator(SystemParameters(config, OnChipMemory(1 << 14), 12_000_000, BAUD)) as simulator:
+    with BoardSimulator(SystemParameters(config, Spram(), 12_000_000, BAUD)) as simulator:
         link = SerialLink(simulator.port, BAUD, PATIENCE)
         transport = SerialTransport(link)
         run = run_on_board(LAYER, board_device(transport, config), link.hello)
         assert run.bit_exact
-        with pytest.raises(BoardError, match="needs [0-9,]+ bytes of memory and the board has 16,384"):
-            large = ConvLayer(name="large", M=8, C=8, H=64, W=64, R=3, S=3)
+        with pytest.raises(BoardError, match="needs [0-9,]+ bytes of memory and the board has 131,072"):
+            large = ConvLayer(name="large", M=8, C=8, H=128, W=128, R=3, S=3)
             run_on_board(large, board_device(transport), link.hello)
         link.close()

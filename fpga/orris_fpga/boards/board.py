@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..gateware.system import OnChipMemory
-from ..sdram.chips import SdramChip
+from ..gateware.system import Memory
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Board:
     preset: str
     clock_hz: int
     clocking: Callable[[int], Any]
-    memory: SdramChip | OnChipMemory
+    memory: Memory
     baud: int
     programmer: str
     overrides: tuple[tuple[str, str], ...] = ()

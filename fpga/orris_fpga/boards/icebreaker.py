@@ -3,7 +3,7 @@
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
 from ..gateware.clocks import BoardClock
-from ..gateware.system import OnChipMemory
+from ..gateware.system import Spram
 from .board import Board
 
 ICEBREAKER = Board(
@@ -13,8 +13,8 @@ ICEBREAKER = Board(
     preset="icebreaker",
     clock_hz=12_000_000,
     clocking=BoardClock,
-    memory=OnChipMemory(128 << 10, style="huge"),
+    memory=Spram(),
     baud=1_000_000,
     programmer="ice40_generic",
-    overrides=(("synth_opts", "-dsp -spram"),),
+    overrides=(("synth_opts", "-dsp"),),
 )

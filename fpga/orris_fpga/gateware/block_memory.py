@@ -1,4 +1,4 @@
-"""Memory on the chip: block RAM, or the iCE40 UltraPlus' single-port RAM."""
+"""Memory on the chip, in block RAM."""
 
 from typing import Any
 
@@ -20,26 +20,19 @@ class BlockMemory(wiring.Component):
     Parameters
     ----------
     words : int
-    style : str or None
-        Yosys' `ram_style`: "huge" for the iCE40 UltraPlus' 32 kB blocks, None for what the tool finds best.
 
     Members
     -------
     port : In(WordSignature(ceil(log2(words))))
     """
 
-    def __init__(self, words: int, style: str | None = None):
-        self._words, self._style = words, style
+    def __init__(self, words: int):
+        self._words = words
         super().__init__({"port": In(WordSignature((words - 1).bit_length()))})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        attributes = {"ram_style": self._style} if self._style else {}
-        m.submodules.storage = storage = memory.Memory(
-            shape=DATA_BITS, depth=self._words, init=[], attrs=attributes
-        )
-        # The read port is transparent to the write port: with one address and never both, that is what a
-        # single-port RAM does, and costs nothing.
+        m.submodules.storage = storage = memory.Memory(shape=DATA_BITS, depth=self._words, init=[])
         write, read = storage.write_port(granularity=8), storage.read_port()
         request = self.port.request
         writing = Signal()

@@ -18,15 +18,26 @@ from .block_memory import BlockMemory
 from .host_link import HostLink
 from .sdram_controller import SdramController
 from .sdram_pins import SdramSignature
+from .spram_memory import BYTES as SPRAM_BYTES
+from .spram_memory import SpramMemory
 from .uart import divisor
 
 
 @dataclass(frozen=True)
 class OnChipMemory:
-    """Memory in the FPGA's own RAM blocks; `style` as in `BlockMemory`."""
+    """Memory in the FPGA's block RAM."""
 
     bytes: int
-    style: str | None = None
+
+
+@dataclass(frozen=True)
+class Spram:
+    """Memory in the iCE40 UltraPlus' single-port RAM, all of it."""
+
+    bytes: int = SPRAM_BYTES
+
+
+Memory = SdramChip | OnChipMemory | Spram
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class SystemParameters:
     """What makes a board's system: an accelerator, its memory, its clock and the speed of its serial line."""
 
     config: AcceleratorConfig
-    memory: SdramChip | OnChipMemory
+    memory: Memory
     clock_hz: int
     baud: int
 
@@ -98,6 +109,7 @@ class System(wiring.Component):
             wiring.connect(m, controller.pins, wiring.flipped(self.sdram))
             wiring.connect(m, words.memory, controller.port)
         else:
-            m.submodules.block_memory = block_memory = BlockMemory(memory.bytes // 8, memory.style)
-            wiring.connect(m, words.memory, block_memory.port)
+            blocks = SpramMemory() if isinstance(memory, Spram) else BlockMemory(memory.bytes // 8)
+            m.submodules.on_chip_memory = blocks
+            wiring.connect(m, words.memory, blocks.port)
         return m

@@ -15,7 +15,7 @@ from orris_hw.emission import emit_verilog
 from orris_sim.build import HARNESS, TOP, Progress, build
 
 from ..errors import BoardError
-from ..gateware.system import System, SystemParameters
+from ..gateware.system import Spram, System, SystemParameters
 from ..gateware.uart import divisor
 from ..sdram.chip_model import SOURCES, Timing
 from ..sdram.chips import SdramChip
@@ -25,6 +25,7 @@ SLICE = 4000
 AHEAD = 256
 """Bytes taken from the pseudo-terminal before they are on the simulated line."""
 
+SPRAM_MODEL = Path(__file__).with_name("spram.v")
 HARNESSES = (Path(__file__).with_name(HARNESS.name), SOURCES[1])
 
 
@@ -78,6 +79,8 @@ class BoardSimulator:
         self, parameters: SystemParameters, noise: LineNoise | None = None, progress: Progress | None = None
     ):
         verilog = emit_verilog(System(parameters), TOP)
+        if isinstance(parameters.memory, Spram):
+            verilog += SPRAM_MODEL.read_text()
         self._library = _bind(build(verilog, progress=progress, sources=HARNESSES))
         memory = parameters.memory
         timing = ctypes.byref(Timing.of(memory)) if isinstance(memory, SdramChip) else None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .board import BaudOption, TimeoutOption
 from .compile import compiled
 from .inspect import ModelArgument
 from .options import ConfigOption, JsonFlag, PresetOption
@@ -63,6 +65,14 @@ def run(
     energy: Annotated[
         str, typer.Option("--energy", metavar="TABLE", help="Energies: a name, or a TOML file.")
     ] = "isca2016",
+    port: Annotated[
+        str | None,
+        typer.Option(
+            "--port", metavar="PORT", help="Run on the board at this serial port, at its own clock, instead."
+        ),
+    ] = None,
+    baud: BaudOption = None,
+    timeout: TimeoutOption = 0.5,
 ) -> None:
     """Run a network from its file on the accelerator in RTL simulation, and show what each layer costs.
 
@@ -71,6 +81,8 @@ def run(
     [bold]orris run kws.tflite --input words.npy --output classes.npy[/]
 
     [bold]orris run resnet.tflite --input photographs/ --check[/]   every tensor beside the reference
+
+    [bold]orris run kws.tflite --input words.npy --port /dev/ttyUSB0[/]   on a board
 
     Variables of a streaming network are kept from one input to the next.
 
@@ -85,12 +97,22 @@ def run(
     from orris.network.tables import network_tables
     from orris.runtime.inputs import load_inputs
     from orris.runtime.outputs import check_output, gathered, save_outputs
+    from orris_fpga.link.connection import board_device, connect
+    from orris_fpga.network_run import network_on_board
     from orris_hw.config import resolve
     from orris_sim.network_run import network_simulation
 
     from .watching import watcher
 
-    accelerator = resolve(preset=preset, config=config)
+    runs: Any = network_simulation
+    if port is None:
+        accelerator = resolve(preset=preset, config=config)
+    else:
+        transport = connect(port, baud, timeout)
+        wanted = resolve(preset=preset, config=config) if preset or config else None
+        accelerator = board_device(transport, wanted).config
+        clock = transport.link.hello.clock_hz / 1e6
+        runs = partial(network_on_board, transport=transport)
     graph = load_model(model)
     inputs = load_inputs(input, graph)
     _check_paths(output, graph, csv, plots, check_output)
@@ -101,7 +123,7 @@ def run(
     network = compiled(graph, accelerator, keep=check)
     checker = _checker(model, graph) if check else None
     with progress_bars() as bars:
-        with network_simulation(network, watcher=watcher(bars, graph.name)) as runner:
+        with runs(network, watcher=watcher(bars, graph.name)) as runner:
             results, single, seconds = _run_all(runner, inputs, checker)
     report = make_report(network, coverage, single, results[0], clock, table, seconds)
     if output is not None:
