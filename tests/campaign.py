@@ -2,8 +2,8 @@
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from orris.compiler import CompiledLayer, compile_layer
 from orris.driver import Device, DeviceError
 from orris.golden import LayerData
 from orris.layers import ConvLayer
-from orris.mapper import AnyMapping, MappingError, map_layer
+from orris.mapper import AnyMapping, Mapping, MappingError, map_layer
 from orris_hw.config import PRESETS, AcceleratorConfig
 from orris_sim import Simulator
 from orris_sim.errors import SimulationError
@@ -128,12 +128,13 @@ def _random_mapping(rng: random.Random, layer: ConvLayer, config: AcceleratorCon
         "order": rng.choice(("filters", "windows")), "pixel_lanes": config.block,
     }  # fmt: skip
     kept = {name: value for name, value in wish.items() if rng.random() < 0.3}
-    if rng.random() < 0.5:
-        try:
-            return map_layer(layer, config, **kept)
-        except MappingError:
-            pass  # that wish breaks a limit
-    return map_layer(layer, config)
+    mapping = map_layer(layer, config)
+    with suppress(MappingError):  # a wish may break a limit
+        if rng.random() < 0.5:
+            mapping = map_layer(layer, config, **kept)
+        if rng.random() < 0.5 and isinstance(mapping, Mapping) and mapping.order == "filters":
+            mapping = replace(mapping, group=rng.randint(1, len(mapping.windows)))
+    return mapping
 
 
 class Bench:

@@ -230,7 +230,7 @@ class CommandModel:
         if f["stacks"] or f["split"]:
             stacks, apart = f["stacks"] + 1, f["split"] * (f["stacks"] + 1)
             check(f["rows"] == f["last_rows"] == stacks * f["R"] and f["passes"] == 1, "stacked rows")
-            last = f["first_lane"] + f["stacks"] + (f["sets"] - 1) * apart
+            last = f["first_lane"] % lanes + f["stacks"] + (f["sets"] - 1) * apart
             check(f["q"] == 1 and last < min(lanes, f["pixel_lanes"]), "lanes of stacked sets")
             pairs = -(-f["sets"] // config.networks.x_lanes)
             check(pairs == 1 or -(-f["full_height"] // f["stride"]) <= 16, "diagonals of a pair of sets")

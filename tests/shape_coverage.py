@@ -53,6 +53,13 @@ def fold_kind(mapping: Mapping) -> str:
     return "rows folded"
 
 
+def window_kind(mapping: Mapping) -> str:
+    """How many windows are computed with filters loaded once."""
+    if mapping.order == "windows" or mapping.group == len(mapping.windows) > 1:
+        return "all"
+    return "one" if mapping.group == 1 else "some"
+
+
 def split_kind(mapping: Mapping) -> str:
     """What the sum is cut into."""
     layer, parts = mapping.layer, mapping.parts
@@ -131,6 +138,7 @@ class Coverage:
             mapped("sum split by", SPLITS, split_kind),
             mapped("buffer holds", ["channels", "chunk", "part"], lambda m: m.held),
             mapped("order", ["filters", "windows"], lambda m: m.order),
+            mapped("windows that share filters", ["one", "some", "all"], window_kind),
             mapped("ifmap lanes", [1, 2, 4, 8], lambda m: m.pixel_lanes),
             mapped("strips in height", [True, False], lambda m: m.e < m.layer.E),
             mapped("strips in width", [True, False], lambda m: m.positions < m.layer.F),

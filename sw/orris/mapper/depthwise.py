@@ -19,6 +19,7 @@ from orris_hw.config import AcceleratorConfig
 
 from ..golden import RowWork
 from ..layers import ConvLayer
+from ..layers.formats import missing_format
 from .buffer import Ring
 from .limits import POSITIONS, STRIDE, WORD_COLUMNS
 from .tiling import Span, ceil_div, column_spans, row_span
@@ -335,7 +336,10 @@ def map_depthwise(layer: ConvLayer, config: AcceleratorConfig) -> DepthwiseMappi
         return None
     if layer.R > config.array.rows or layer.S > min(config.scratchpads.ifmap, config.scratchpads.filter):
         return None
-    if max(layer.U if layer.R > 1 else 1, layer.V) > STRIDE:
+    if max(layer.U if layer.R > 1 else 1, layer.V) > STRIDE or missing_format(layer.number_format, config):
+        return None
+    entries, block = config.post_processing.channels, config.block
+    if entries < min(PARAMETER_SLOTS * block, ceil_div(layer.channels, block) * block):
         return None
     found = _candidates(layer, config)
     return min(found, key=lambda mapping: max(mapping.compute_cycles, mapping.memory_words), default=None)
