@@ -6,6 +6,8 @@ from graphlib import CycleError, TopologicalSorter
 from .rtlil import Bit, Cell, LockstepError, Module, Spec
 
 REGISTERS = frozenset({"$dff", "$dffe", "$sdff", "$sdffe", "$sdffce"})
+RESULTS = ("Y", "Q", "RD_DATA")
+"""Output ports of cells that are no instances."""
 _DATA_OUT = {"$mem_v2": "RD_DATA"} | dict.fromkeys(REGISTERS, "Q")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from textwrap import indent
 
 from .expressions import Expressions, Sources, parts
-from .netlist import REGISTERS, Netlist, Source, is_instance
+from .netlist import REGISTERS, RESULTS, Netlist, Source, is_instance
 from .rtlil import Bit, Cell, LockstepError, Spec, read_modules
 
 CLOCK = "clk"
@@ -73,7 +73,8 @@ class _Struct:
     def _wanted_widths(self) -> dict[tuple[str, str], int]:
         """How many bits of each cell's output anything looks at."""
         module = self._net.module
-        specs = [spec for cell in self._net.cells.values() for spec in cell.ports.values()]
+        cells = self._net.cells.values()
+        specs = [spec for cell in cells for port, spec in cell.ports.items() if port not in RESULTS]
         specs += [self._port(name) for name in module.outputs]
         widths: dict[tuple[str, str], int] = {}
         for source in {self._net.source(bit) for spec in specs for bit in spec}:
@@ -219,7 +220,7 @@ class _Struct:
         reads: list[str] = []
         writes: list[str] = []
         for cell in self._net.cells.values():
-            used = [spec for port, spec in cell.ports.items() if port not in ("Y", "Q", "RD_DATA", "CLK")]
+            used = [spec for port, spec in cell.ports.items() if port not in (*RESULTS, "CLK")]
             if cell.kind in REGISTERS:
                 roots += used if (cell.name, "Q") in self._widths else []
             elif cell.kind == "$mem_v2":
