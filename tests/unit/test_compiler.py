@@ -13,6 +13,7 @@ from orris.golden import TensorError, conv2d, conv2d_fixed_point, random_layer_d
 from orris.layers import ConvLayer, Padding, find_layer
 from orris.mapper import MappingError, map_layer
 from orris_hw.config import PRESETS
+from random_shapes import random_layer
 
 TINY, V1, ORRIS = PRESETS["tiny"], PRESETS["eyeriss-v1"], PRESETS["orris-168"]
 
@@ -57,30 +58,10 @@ def check_layer(layer: ConvLayer, config, seed: int, mapping=None, **data):
     return mapping
 
 
-def random_layer(rng: random.Random) -> ConvLayer:
-    G = rng.choice((1, 1, 1, 1, 2, 3, 8, 16))
-    R, S = rng.choice((1, 2, 3, 3, 5, 7)), rng.choice((1, 2, 3, 3, 5, 7))
-    C = rng.choice((1, 2, 3, 4, 6, 8, 16, 24)) if G < 8 else rng.choice((1, 2, 3))
-    return ConvLayer(
-        name="random",
-        N=rng.choice((1, 1, 1, 2)),
-        G=G,
-        C=C,
-        M=G * rng.choice((1, 2, 3, 5, 8, 13, 16, 40)),
-        H=rng.randint(R, R + 12),
-        W=rng.randint(S, S + 20),
-        R=R,
-        S=S,
-        U=rng.choice((1, 1, 2, 3)),
-        V=rng.choice((1, 1, 2, 3)),
-        padding=Padding(*(rng.randint(0, taps - 1) for taps in (R, S, R, S))),
-    )
-
-
 @pytest.mark.parametrize("number", range(12))
 @pytest.mark.parametrize("config", [TINY, V1, ORRIS], ids=lambda config: config.name)
 def test_random_layer(config, number, seed):
-    layer = random_layer(random.Random(seed))
+    layer = random_layer(random.Random(seed), 200_000)
     print(layer)
     check_layer(layer, config, seed)
 
@@ -89,7 +70,7 @@ def test_random_layer(config, number, seed):
 def test_random_mapping(number, seed):
     """Slow mappings are right, too: small tiles, chunks of channels, either order."""
     rng = random.Random(seed)
-    layer = random_layer(rng)
+    layer = random_layer(rng, 200_000)
     config = rng.choice([TINY, TINY, V1])
     wish = {
         "e": rng.randint(1, 3), "positions": rng.randint(1, 9), "p": rng.randint(1, 6),
@@ -111,7 +92,7 @@ def test_filters_are_loaded_once_for_a_group_of_windows(number, seed):
     rng, tried = random.Random(seed), 0
     config = TINY.derive({"global_buffer": {"depth": 512}})
     while tried < 3:
-        layer = replace(random_layer(rng), N=rng.choice((1, 2, 3, 4)))
+        layer = replace(random_layer(rng, 200_000), N=rng.choice((1, 2, 3, 4)))
         wish = {name: 1 for name in ("q", "p") if rng.random() < 0.3} | {"e": rng.randint(1, min(4, layer.E))}
         try:
             mapping = map_layer(layer, config, order="filters", **wish)
