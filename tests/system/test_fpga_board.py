@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ BAUD = 3_000_000
 CLOCK = 24_000_000
 SDRAM = SystemParameters(preset("tiny"), IS42S16160G, CLOCK, BAUD)
 LAYER = ConvLayer(name="layer", M=8, C=4, H=8, W=8, R=3, S=3, padding=Padding.all(1))
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 PATIENCE = 5.0
 """Seconds to wait for a reply: the simulation is slower than a board."""
 
@@ -213,6 +215,23 @@ def test_real_host_program(board):
     (figures,) = json.loads(run.stdout)
     assert figures["bit_exact"] is True
     assert figures["counters"]["cycles"] > 0
+
+
+@pytest.mark.long
+def test_network(board, tmp_path):
+    """A network through the cable gives what it gives in the simulation of the accelerator alone."""
+    digits = np.load(DIGITS / "digits.npz")["images"][:1]
+    np.save(tmp_path / "digit.npy", digits.astype(np.float32) / 16)
+    line = ["--port", board.port, "--baud", str(BAUD), "--timeout", str(PATIENCE)]
+    results = []
+    for number, place in enumerate((line, ["--preset", "tiny"])):
+        output = tmp_path / f"{number}.npy"
+        run = orris("run", str(DIGITS / "digits.onnx"), "--input", str(tmp_path / "digit.npy"),
+                    "--output", str(output), "--json", *place)  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        results.append(np.load(output))
+    assert results[0].size >= 10
+    assert (results[0] == results[1]).all()
 
 
 def test_wrong_bitstream(board):
