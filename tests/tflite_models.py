@@ -77,15 +77,70 @@ class ModelWriter:
         self._codes.append(code)
         self._operators.append(node)
 
-    def write(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+    def handle(self, variable: str) -> int:
+        """The index of a tensor that stands for a variable."""
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type = f"handle{len(self._tensors)}", [], Types.RESOURCE
+        self._tensors.append(tensor)
+        made = options("VarHandleOptions", sharedName=variable, container="")
+        self.operator("VAR_HANDLE", [], [len(self._tensors) - 1], made)
+        return len(self._tensors) - 1
+
+    def dense(self, source: int, channels: int, filters: int, seed: int, relu: bool = True) -> int:
+        """A fully connected layer with random weights, of scales that use its range; its output's index."""
+        rng = np.random.default_rng(seed)
+        scale = float(self._tensors[source].quantization.scale[0])
+        weights = rng.integers(-127, 128, (filters, channels)).astype(np.int8)
+        inputs = [source, self.tensor(weights.shape, np.int8, 0.01, values=weights)]
+        bias = rng.integers(-5000, 5000, filters)
+        inputs.append(self.tensor((filters,), np.int32, scale * 0.01, values=bias))
+        step = scale * 0.01 * 74 * 73 * float(np.sqrt(channels)) / 40
+        result = self.tensor((1, filters), np.int8, step, -128 if relu else 3)
+        made = options("FullyConnectedOptions", fusedActivationFunction=int(relu))
+        self.operator("FULLY_CONNECTED", inputs, [result], made)
+        return result
+
+    def conv(self, source: int, filters: int, taps: tuple[int, int], seed: int) -> int:
+        """A convolution of stride 1, padding SAME, with random weights; its output's index."""
+        rng = np.random.default_rng(seed)
+        shape, scale = self._tensors[source].shape, float(self._tensors[source].quantization.scale[0])
+        weights = rng.integers(-127, 128, (filters, *taps, shape[3])).astype(np.int8)
+        scales = rng.uniform(0.005, 0.02, filters)
+        inputs = [source, self.tensor(weights.shape, np.int8, scales, values=weights)]
+        inputs.append(
+            self.tensor((filters,), np.int32, scales * scale, values=rng.integers(-999, 999, filters))
+        )
+        step = scale * 0.01 * 74 * 73 * float(np.sqrt(np.prod(weights.shape[1:]))) / 40
+        result = self.tensor((*shape[:3], filters), np.int8, step, -9)
+        self.operator("CONV_2D", inputs, [result], options("Conv2DOptions", strideH=1, strideW=1))
+        return result
+
+    def write(
+        self, inputs: Sequence[int], outputs: Sequence[int], setup: "ModelWriter | None" = None
+    ) -> bytes:
+        """The file's bytes. `setup` is a graph that runs once before, of the operators of this one's file."""
         graph, model = schema.SubGraphT(), schema.ModelT()
         graph.tensors, graph.operators = self._tensors, self._operators
         graph.inputs, graph.outputs = list(inputs), list(outputs)
         model.version, model.operatorCodes = 3, self._codes
         model.subgraphs, model.buffers = [graph], self._buffers
+        if setup is not None:
+            model.subgraphs.append(self._adopted(setup))
         builder = flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
+
+    def _adopted(self, other: "ModelWriter") -> object:
+        """Another writer's graph with the buffers and operator codes of this one."""
+        for tensor in other._tensors:
+            tensor.buffer += len(self._buffers) if tensor.buffer else 0
+        for node in other._operators:
+            node.opcodeIndex += len(self._codes)
+        self._buffers += other._buffers
+        self._codes += other._codes
+        graph = schema.SubGraphT()
+        graph.tensors, graph.operators, graph.inputs, graph.outputs = other._tensors, other._operators, [], []
+        return graph
 
 
 def options(name: str, **fields: object) -> object:

@@ -12,10 +12,11 @@ from onnx_networks import quantised_network
 from orris.cli import app
 from orris.graph import Graph
 from orris.importers import load_model
-from orris.network import NetworkRunner, compile_network
+from orris.network import AliasStep, NetworkRunner, compile_network
 from orris.runtime.reference import compare, open_reference
 from orris_hw.config import preset
 from orris_sim.network_run import network_simulation
+from tflite_models import ModelWriter, options
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -97,6 +98,65 @@ def test_a_network_quantised_by_onnx_runtime(tmp_path, qdq, per_channel, activat
         compare_runs(runner, path, range(3), 15, tolerance=1)
 
 
+def autoencoder() -> bytes:
+    """Fully connected layers only, with a narrow middle."""
+    model = ModelWriter()
+    value = source = model.tensor((1, 640), np.int8, 0.05, 4)
+    sizes = (640, 128, 128, 8, 128, 640)
+    for number, (channels, filters) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        value = model.dense(value, channels, filters, number, relu=number < len(sizes) - 2)
+    return model.write([source], [value])
+
+
+def joined_in_place() -> bytes:
+    """A concatenation of whole blocks of channels, one part of which is read by itself, too."""
+    model = ModelWriter()
+    source = model.tensor((1, 7, 6, 5), np.int8, 0.05, 4)
+    first, second = model.conv(source, 16, (3, 3), 1), model.conv(source, 12, (1, 3), 2)
+    for each in (first, second):
+        model._tensors[each].quantization = model._tensors[source].quantization
+    joined = model.tensor((1, 7, 6, 28), np.int8, 0.05, 4)
+    model.operator("CONCATENATION", [first, second], [joined], options("ConcatenationOptions", axis=3))
+    both, one = model.conv(joined, 9, (3, 3), 3), model.conv(first, 8, (3, 3), 4)
+    return model.write([source], [both, one])
+
+
+def streaming() -> bytes:
+    """A convolution over a window of rows that are kept from one inference to the next."""
+    model, setup = ModelWriter(), ModelWriter()
+    source, kept = (
+        model.tensor((1, rows, 1, 16), np.int8, 0.05, -7, name=name)
+        for rows, name in ((1, "new"), (4, "old"))
+    )
+    window, rest = (model.tensor((1, rows, 1, 16), np.int8, 0.05, -7) for rows in (5, 4))
+    model.operator("CALL_ONCE", [], [], options("CallOnceOptions", initSubgraphIndex=1))
+    variable = model.handle("rows")
+    model.operator("READ_VARIABLE", [variable], [kept], options("ReadVariableOptions"))
+    model.operator("CONCATENATION", [kept, source], [window], options("ConcatenationOptions", axis=1))
+    ranges = [model.constant(values) for values in ([0, 1, 0, 0], [0, 5, 0, 0], [1, 1, 1, 1])]
+    made = options("StridedSliceOptions", beginMask=13, endMask=13)
+    model.operator("STRIDED_SLICE", [window, *ranges], [rest], made)
+    model.operator("ASSIGN_VARIABLE", [variable, rest], [], options("AssignVariableOptions"))
+    result = model.conv(window, 8, (5, 1), 1)
+    first = setup.tensor((1, 4, 1, 16), np.int8, 0.05, -7, values=np.full((1, 4, 1, 16), -7))
+    setup.operator("ASSIGN_VARIABLE", [setup.handle("rows"), first], [], options("AssignVariableOptions"))
+    return model.write([source], [result], setup)
+
+
+@pytest.mark.parametrize("made, compared", [(autoencoder, 5), (joined_in_place, 5), (streaming, 4)])
+def test_networks_of_other_kinds(tmp_path, made, compared):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(made())
+    graph = load_model(path)
+    network = compile_network(graph, preset("tiny"), keep=True)
+    with network_simulation(network) as runner:
+        compare_runs(runner, path, range(3), compared)
+    if made is joined_in_place:
+        assert [step.operator.kind for step in network.steps if isinstance(step, AliasStep)] == [
+            "CONCATENATION"
+        ]
+
+
 def test_digits_are_classified_as_by_onnx_runtime():
     graph = load_model(DIGITS / "digits.onnx")
     reference = open_reference(DIGITS / "digits.onnx", graph)
@@ -121,7 +181,7 @@ def test_run_at_the_command_line(tmp_path):
     values = np.concatenate([random_inputs(graph, seed)[graph.inputs[0]] for seed in range(2)])
     np.save(tmp_path / "x.npy", values)
     files = {"output": tmp_path / "y.npy", "csv": tmp_path / "layers.csv", "plots": tmp_path / "plots"}
-    options = [word for name, path in files.items() for word in (f"--{name}", str(path))]
+    words = [word for name, path in files.items() for word in (f"--{name}", str(path))]
     result = orris(
         "run",
         str(model),
@@ -131,7 +191,7 @@ def test_run_at_the_command_line(tmp_path):
         "tiny",
         "--json",
         "--check",
-        *options,
+        *words,
     )
     assert result.exit_code == 0, result.stderr
     report = json.loads(result.stdout)

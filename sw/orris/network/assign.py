@@ -13,6 +13,7 @@ from ..graph.quantised import QuantisedLayer, quantised_convolution, quantised_f
 from ..graph.simplify import flattened_filter
 from ..graph.vector import NotVector, VectorWork, vector_work
 from ..graph.views import same_storage, view_shape
+from ..layers import ConcatLayer
 from ..layers.formats import missing_format
 
 Where = Literal["array", "vector", "host", "nowhere"]
@@ -64,6 +65,7 @@ class _Assigning:
         self._makers = graph.producers()
         self._readers = Counter(name for operator in graph.operators for name in operator.inputs)
         self._on_device: set[str] = set()  # tensors that the accelerator makes
+        self._own: set[str] = set()  # those of them that lie where they like: made by a layer, in no other
 
     def all(self) -> list[Assignment]:
         found = []
@@ -71,6 +73,8 @@ class _Assigning:
             found.append(self._choose(operator))
             if found[-1].where != "host":
                 self._on_device.update(operator.outputs)
+            if found[-1].where in ("array", "vector"):
+                self._own.update(operator.outputs)
         return self._without_unread(found)
 
     def _without_unread(self, assignments: list[Assignment]) -> list[Assignment]:
@@ -111,7 +115,16 @@ class _Assigning:
             return Assignment(operator, "host", str(why))
         if self._graph.tensors[work.ofmap].dtype.itemsize * 8 != config.data_width:
             return Assignment(operator, "host", f"{config.name} has values of {config.data_width} bits")
+        if isinstance(work.layer, ConcatLayer) and self._in_place(work, work.layer):
+            self._own.difference_update(work.ifmaps)
+            return Assignment(operator, "nowhere", work=work)
         return Assignment(operator, "vector", work=work)
+
+    def _in_place(self, work: VectorWork, layer: ConcatLayer) -> bool:
+        """Whether every part of a concatenation can be made where it belongs: in whole blocks of channels."""
+        whole_blocks = all(channels % self._config.block == 0 for channels in layer.channels[:-1])
+        distinct = len(set(work.ifmaps)) == len(work.ifmaps)
+        return layer.N == 1 and whole_blocks and distinct and self._own.issuperset(work.ifmaps)
 
     def _moves_nothing(self, operator: ops.Reshape) -> bool:
         return operator.input in self._on_device and same_storage(

@@ -15,7 +15,7 @@ from ..graph.views import view_shape
 from .lower import Progress, lower
 from .memory import Interval, MemoryPlan, plan_memory
 from .order import Group, grouped
-from .steps import AliasStep, ArrayStep, HostStep, Step
+from .steps import AliasStep, ArrayStep, HostStep, Inside, Step
 
 MEMORY_LIMIT = 1 << 32
 
@@ -115,11 +115,14 @@ def compile_network(
 class _Compiler:
     def __init__(self, graph: Graph, config: AcceleratorConfig, keep: bool):
         self._graph, self._config, self._keep = graph, config, keep
-        self._alias: dict[str, str] = {}  # the tensor that another one is only a view of
+        self._inside: dict[str, Inside] = {}  # tensors that lie in another one
         self._layouts: dict[str, ActivationLayout] = {}
 
     def compile(self, steps: list[Step]) -> CompiledNetwork:
         groups = grouped(steps)
+        for step in steps:
+            if isinstance(step, AliasStep):
+                self._inside |= {each.name: each for each in step.inside}
         for step in steps:
             self._learn(step)
         intervals, traffic = self._lifetimes(groups)
@@ -140,36 +143,47 @@ class _Compiler:
             raise CompileError(
                 f"{self._graph.name}: takes {size} bytes of memory, addresses reach {MEMORY_LIMIT}"
             )
-        aliases = {name: self._alias_placement(name) for name in self._alias}
+        inside = {name: self._placement(name) for name in self._inside}
         return CompiledNetwork(
             graph=self._graph,
             config=self._config,
             steps=tuple(steps),
             parts=tuple(parts),
-            tensors=self._places | aliases,
+            tensors=self._places | inside,
             constants=tuple(constants),
             plan=plan,
             memory_size=size,
             kept=self._keep,
         )
 
-    def _alias_placement(self, name: str) -> Placement:
-        place = self._places[self._root(name)]
-        return Placement(place.address, self._stored(name, place.layout))
+    def _placement(self, name: str) -> Placement:
+        """Where a tensor lies, be it in another one."""
+        root, offset = self._root(name)
+        place = self._places[root]
+        return Placement(place.address + offset, self._stored(name, place.layout))
 
-    def _root(self, name: str) -> str:
-        while name in self._alias:
-            name = self._alias[name]
-        return name
+    def _root(self, name: str) -> tuple[str, int]:
+        """The tensor that has a place of its own in which this one lies, and the byte it begins at."""
+        offset = 0
+        while name in self._inside:
+            _, name, more = self._inside[name]
+            offset += more
+        return name, offset
 
     def _learn(self, step: Step) -> None:
-        """Aliases, and the layout of every tensor in memory."""
+        """The layout of every tensor that has a place of its own."""
+        if isinstance(step, HostStep):
+            return
         if isinstance(step, AliasStep):
-            self._alias[step.operator.output] = step.operator.input
-        elif not isinstance(step, HostStep):
-            for name, layout in zip(step.inputs, step.input_layouts, strict=True):
-                self._layouts.setdefault(self._root(name), self._stored(name, layout))
-            self._layouts[step.output] = self._stored(step.output, step.output_layout)
+            whole, _ = self._root(step.operator.output)
+            words = ActivationLayout(1, 1, 1, 1, self._config.data_width, self._config.block)
+            self._layouts.setdefault(whole, self._stored(whole, words))
+            return
+        for name, layout in zip(step.inputs, step.input_layouts, strict=True):
+            root, _ = self._root(name)
+            self._layouts.setdefault(root, self._stored(root, layout))
+        root, _ = self._root(step.output)
+        self._layouts[root] = self._stored(root, step.output_layout)
 
     def _stored(self, name: str, layout: ActivationLayout) -> ActivationLayout:
         """A tensor's own layout: a step may count the pixels of one image in another way."""
@@ -200,15 +214,17 @@ class _Compiler:
                     made.append(step.operator.output)
                     continue
                 for name in step.inputs:
-                    root = self._root(name)
+                    root, _ = self._root(name)
                     if root not in begins:  # the host made it
                         begins[root] = start
                         packed.append(name)
                     ends[root] = clock
-                begins[step.output], ends[step.output] = clock, clock
+                root, _ = self._root(step.output)
+                begins.setdefault(root, clock)
+                ends[root] = clock
                 made.append(step.output)
             fetched = tuple(name for name in made if self._keep or name in wanted)
-            ends |= {self._root(name): clock for name in fetched}
+            ends |= {self._root(name)[0]: clock for name in fetched}
             traffic.append((tuple(packed), fetched))
         if self._keep:
             begins, ends = dict.fromkeys(begins, 0), dict.fromkeys(ends, clock)
@@ -259,8 +275,8 @@ class _Compiler:
 
     def _commands(self, step: ArrayStep) -> list[Command]:
         inputs = [
-            Placement(self._places[self._root(name)].address, layout)
+            Placement(self._placement(name).address, layout)
             for name, layout in zip(step.inputs, step.input_layouts, strict=True)
         ]
-        output = Placement(self._places[self._root(step.output)].address, step.output_layout)
+        output = Placement(self._placement(step.output).address, step.output_layout)
         return step.commands(inputs, output, self._constants[step.operator.name])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +38,21 @@ class HostStep:
     why: str
 
 
+class Inside(NamedTuple):
+    """Tensor `name` lies in `whole`, from byte `offset` on."""
+
+    name: str
+    whole: str
+    offset: int
+
+
 @dataclass(frozen=True)
 class AliasStep:
-    """A reshape that moves no byte: its output is its input."""
+    """An operator that moves no byte: a reshape's output is its input, a concatenation's inputs lie in its
+    output."""
 
     operator: ops.Operator
+    inside: tuple[Inside, ...]
 
 
 @dataclass(frozen=True, eq=False)
