@@ -16,7 +16,7 @@ from orris_hw.config import PRESETS, AcceleratorConfig
 from orris_sim import Simulator
 from orris_sim.errors import SimulationError
 from orris_sim.layer_run import MemoryModel, golden_ofmap
-from random_shapes import VALUES, random_data, random_layer
+from random_shapes import KINDS, VALUES, random_data, random_layer
 
 CANARY = 4096
 """Bytes on either side of a layer's memory that must not change."""
@@ -25,6 +25,10 @@ CYCLES = 4_000_000
 """After which a layer is given up; no case needs a tenth of it."""
 TIMEOUT = 1 << 14
 """Cycles of standstill; no memory model of the campaign pauses for as long."""
+
+
+TURNS = (*KINDS, "dilated", "dilated", "depthwise", "depthwise")
+"""Kinds of layers, seed after seed: those with many variants more often."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def draw(place: Place, seed: int) -> Case:
     """The case of a seed: always the same."""
     config = place.config
     rng = random.Random(f"{config.name} {seed}")
-    layer = random_layer(rng, place.macs)
+    layer = random_layer(rng, place.macs, TURNS[seed % len(TURNS)])
     values = rng.choice(VALUES), rng.choice(VALUES)
     data = random_data(rng, layer, config, values)
     mapping = _random_mapping(rng, layer, config)
