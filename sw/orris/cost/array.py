@@ -6,6 +6,7 @@ from typing import Any
 from orris_hw.config import AcceleratorConfig
 
 _CHAIN = 5  # psums a column holds: one in its top PE, two in the PE's buffer, two at the port
+_BUFFERS = 4  # beats held by the feeder's buffer and the one ahead of a row's FIFO
 _ROW_BEATS = 7  # that tell a PE row what it listens to, the feeder's step included, beside one per filter set
 
 Run = dict[str, Any]
@@ -37,6 +38,7 @@ class IfmapFeed:
     set_up : cycles that tell every row what it listens to. columns : ifmap columns sent.
     column : cycles of each. walk : cycles of the walk through the tile, which goes ahead of the beats.
     behind : cycles that X-buses which take longer than the Y-bus are behind it.
+    held : values of a PE that wait between the feeder and the PE when that has no room.
     """
 
     set_up: int
@@ -44,6 +46,7 @@ class IfmapFeed:
     column: int
     walk: int
     behind: int
+    held: int
 
 
 def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> IfmapFeed:
@@ -62,7 +65,9 @@ def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> I
     # A row or a column that no filter sees takes the walk one cycle.
     walk = columns * (y_bus + height - sent) + run["full_width"] - columns
     behind = max(0, min(config.networks.fifo_depth * values, (x_bus - y_bus) * columns))
-    return IfmapFeed(set_up, columns, max(y_bus, x_bus), walk, behind)
+    row_beats = ceil_div(height, stride) * max(1, run["q"] // lanes)  # of a column
+    held = run["q"] * (config.networks.fifo_depth + _BUFFERS) // row_beats
+    return IfmapFeed(set_up, columns, max(y_bus, x_bus), walk, behind, held)
 
 
 def _kept(size: int, period: int, kept: int) -> int:

@@ -34,7 +34,7 @@ _UP = 2  # from PE to PE
 _PORT = 8  # from the top PE to a finished sum
 _POST = 16  # from the last finished sum to the job's token
 _JOB_SET_UP = 4
-_SKIDS = 4  # beats between the feeder and a row's FIFO
+_SKIDS = 2  # beats in the buffer ahead of a row's FIFO
 _MOST_WRITES = 0.9  # of a bank's cycles
 
 
@@ -75,6 +75,7 @@ class ComputeUnit:
         self._pipe = 8 + array.rows + array.columns  # from a feeder to the last PE
         self._up = _PE + _UP * (array.rows - 1)  # from the last PE to the top of its column
         self._post_free = 0.0
+        self._sent = 0.0  # when the ifmap feeder was through with the last pass, as seen from the last PE
         self._described = 0.0  # when the PEs first hear of a pass
         self._writes: dict[int, float] = {}  # words a cycle that the present pass writes to each bank
         self.stalls = {"stall_ifmap": 0.0, "stall_filter": 0.0, "stall_psum": 0.0}
@@ -150,7 +151,7 @@ class ComputeUnit:
                 self._begun_at.append(before.start)
                 kernel.give(self._begun, kernel.now)
                 number += 1
-            self._give(run["signal_ifmap"], before.fed - self._pipe + 2)
+            self._give(run["signal_ifmap"], self._sent - self._pipe + 2)
             self._complete(self._post_free + _POST if run["last"] else before.end)
 
     def _pass(
@@ -191,6 +192,7 @@ class ComputeUnit:
         self._writes = {bank: p / period for bank in range(run["e"] * run["sets"])}
         last = max(first + (feed.columns - 1) * feed.column, freed(values - capacity))
         last = max(last, fed - behind + through + feed.walk)
+        self._sent = max(first + (feed.columns - 1) * feed.column, freed(values - capacity - feed.held))
         # Columns that have waited together for their filters or values begin together.
         drift = drift_cycles(p, sharing) if start > before.end and pace <= period else 0
         end = start + positions * period + drift
