@@ -91,8 +91,18 @@ def device_options(platform: Any) -> tuple[list[str], list[str]]:
 
 
 def board_config(board: Board, config: AcceleratorConfig | None = None) -> AcceleratorConfig:
-    """The configuration to build for a board: its own unless another is given."""
-    return config if config is not None else preset(board.preset)
+    """The configuration to build for a board: its own unless another is given.
+
+    Raises
+    ------
+    BoardError
+        The board has none of its own.
+    """
+    if config is not None:
+        return config
+    if board.preset is None:
+        raise BoardError(f"no preset fits the {board.title}: name a smaller configuration with --config")
+    return preset(board.preset)
 
 
 def build_bitstream(

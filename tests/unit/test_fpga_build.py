@@ -15,7 +15,7 @@ from orris_fpga.flash import flash_bitstream
 from orris_fpga.gateware.clocks import pll_settings
 from orris_fpga.gateware.uart import divisor
 from orris_fpga.tools import find_tool, run_tool
-from orris_hw.config import preset
+from orris_hw.config import PRESETS, preset
 
 
 def invoke(*arguments):
@@ -25,6 +25,7 @@ def invoke(*arguments):
 @pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))
 def test_every_board_is_sound(board):
     assert board.name in BOARDS
+    assert board.preset is None or board.preset in PRESETS
     platform = board.platform()
     place, _ = device_options(platform)
     assert all(isinstance(option, str) for option in place)
@@ -52,6 +53,13 @@ def test_unknown_board():
     result = invoke("fpga", "flash", "nexys")
     assert result.exit_code == 2
     assert "no board 'nexys'" in result.stderr
+
+
+def test_a_board_that_no_preset_fits():
+    result = invoke("fpga", "build", "icebreaker")
+    assert result.exit_code == 2
+    assert result.stderr.strip() == (
+        "error: no preset fits the iCEBreaker: name a smaller configuration with --config")
 
 
 def test_boards_as_json():

@@ -16,7 +16,7 @@ class Board:
     name : what the command line calls it.
     title : what people call it.
     platform : makes the Amaranth platform.
-    preset : the configuration built when none is named.
+    preset : the configuration built when none is named; None where no preset fits.
     clock_hz : of the whole system.
     clocking : makes the gateware that drives the domain `sync` with that clock; called with (clock_hz).
     memory : behind the accelerator.
@@ -28,7 +28,7 @@ class Board:
     name: str
     title: str
     platform: Callable[[], Any]
-    preset: str
+    preset: str | None
     clock_hz: int
     clocking: Callable[[int], Any]
     memory: Memory

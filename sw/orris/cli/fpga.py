@@ -58,7 +58,7 @@ def boards(as_json: JsonFlag = False) -> None:
         table.add_column(heading)
     for board in BOARDS.values():
         table.add_row(
-            board.name, board.title, board.preset, f"{board.clock_hz / 1e6:g}",
+            board.name, board.title, board.preset or "none fits", f"{board.clock_hz / 1e6:g}",
             f"{board.memory.bytes >> 10:,}", f"{board.baud / 1e6:g}",
         )  # fmt: skip
     Console().print(table)
