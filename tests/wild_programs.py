@@ -8,9 +8,11 @@ simulated are drawn again.
 import random
 from collections.abc import Callable
 
-from orris.compiler import compile_layer
-from orris.golden import random_layer_data
-from orris.layers import ConvLayer, Padding
+import numpy as np
+
+from orris.compiler import compile_layer, compile_vector
+from orris.golden import AddParameters, PoolParameters, random_layer_data
+from orris.layers import AddLayer, ConcatLayer, ConvLayer, Padding, PoolLayer, UpsampleLayer
 from orris.mapper import map_layer
 from orris_hw.commands import COMMAND_BITS, END, FORMATS, SIGNAL, Field, Format
 from orris_hw.config import AcceleratorConfig
@@ -34,17 +36,29 @@ def _layers() -> list[ConvLayer]:
 
 
 def real_programs(config: AcceleratorConfig, base: int) -> list[Program]:
-    """Programs of small layers, in memory from byte `base` on."""
-    programs = []
+    """Programs of small layers of every kind, in memory from byte `base` on."""
+    codes = []
     for number, layer in enumerate(_layers()):
         data = random_layer_data(layer, number)
         for wish in ({}, {"e": 1, "p": 1, "order": "windows"}):
             compiled = compile_layer(
                 layer, map_layer(layer, config, **wish), config, data.weights, data.requant, base=base
             )
-            code = compiled.program
-            programs.append([code[at : at + COMMAND_BYTES] for at in range(0, len(code), COMMAND_BYTES)])
-    return programs
+            codes.append(compiled.program)
+    plain = PoolParameters.plain(np.int8)
+    codes += [
+        compile_vector(layer, config, parameters, base=base).program
+        for layer, parameters in (
+            (PoolLayer(kind="max", C=10, H=7, W=6, R=3, S=2, U=2, V=1, padding=Padding.all(1)), plain),
+            (PoolLayer(kind="average", C=5, H=6, W=6), plain),
+            (AddLayer(C=9, H=4, W=5), AddParameters.from_scales(np.int8, (0.1, 3), (0.2, -5), (0.3, 7))),
+            (ConcatLayer(channels=(3, 9), H=3, W=5), None),
+            (UpsampleLayer(C=8, H=3, W=4), None),
+        )
+    ]
+    return [
+        [code[at : at + COMMAND_BYTES] for at in range(0, len(code), COMMAND_BYTES)] for code in codes
+    ]
 
 
 def bound(program: Program) -> int:
