@@ -5,7 +5,7 @@ whose pieces each fit into one such rest (piece n in bank n: a stride of `depth`
 one piece behind the other, from the last rest on to the end of the buffer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orris_hw.config import AcceleratorConfig
 
@@ -78,8 +78,25 @@ def plan_buffer(config: AcceleratorConfig, needs: Needs) -> BufferPlan | None:
                     and plan.filters.slots >= least
                 ]
                 if plans:
-                    return max(plans, key=lambda plan: plan.filters.slots)
+                    return _apart(config, needs, max(plans, key=lambda plan: plan.filters.slots))
     return None
+
+
+def _apart(config: AcceleratorConfig, needs: Needs, plan: BufferPlan) -> BufferPlan:
+    """The same plan, where there is room with the rings behind each other clear of the psums' banks, and each
+    in banks of its own: a bank serves one reader and one writer a cycle, psums before all others."""
+    depth = config.global_buffer.depth
+    for unit in (depth, 1):
+        free = needs.columns * depth if needs.psums else 0
+        moved: dict[str, Ring] = {}
+        for name in ("ifmap", "ofmap", "filters"):
+            ring: Ring = getattr(plan, name)
+            if ring.base >= plan.ifmap.base:  # not in the rests of the psums' banks
+                moved[name] = replace(ring, base=free)
+                free += -(-ring.slots * ring.stride // unit) * unit
+        if free <= config.glb_words:
+            return replace(plan, **moved)
+    return plan
 
 
 def _lay_out(
