@@ -23,6 +23,10 @@ from .spram_memory import SpramMemory
 from .uart import divisor
 
 
+SDRAM_READS, ON_CHIP_READS = 16, 4
+"""Words that may be on their way from memory: enough for its latency at full rate."""
+
+
 @dataclass(frozen=True)
 class OnChipMemory:
     """Memory in the FPGA's block RAM."""
@@ -98,7 +102,8 @@ class System(wiring.Component):
         m.submodules.accelerator = accelerator = Accelerator(self._parameters.config)
         m.submodules.link = link = HostLink(self._parameters.hello, self._divisor)
         m.submodules.switch = switch = AxiSwitch()
-        m.submodules.words = words = AxiWords(memory.bytes // 8)
+        in_flight = SDRAM_READS if isinstance(memory, SdramChip) else ON_CHIP_READS
+        m.submodules.words = words = AxiWords(memory.bytes // 8, in_flight)
         m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx), self.irq.eq(accelerator.irq)]
         wiring.connect(m, link.registers, accelerator.s_axi)
         wiring.connect(m, accelerator.m_axi, switch.masters[0])
