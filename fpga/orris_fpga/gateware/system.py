@@ -22,7 +22,6 @@ from .spram_memory import BYTES as SPRAM_BYTES
 from .spram_memory import SpramMemory
 from .uart import divisor
 
-
 SDRAM_READS, ON_CHIP_READS = 16, 4
 """Words that may be on their way from memory: enough for its latency at full rate."""
 
