@@ -60,11 +60,12 @@ def one(
     return model.write([source], [result])
 
 
+@pytest.mark.parametrize("classes", [2, 33, 250])
 @pytest.mark.parametrize("beta", [1.0, 0.3])
 @pytest.mark.parametrize("scale", [0.003, 0.07, 0.2, 1.3])
-def test_softmax(tmp_path, scale, beta):
-    made = options("SoftmaxOptions", beta=beta)
-    check(tmp_path, one("SOFTMAX", (7, 33), (7, 33), made, scales=(scale, 1 / 256), zeros=(5, -128)), 5)
+def test_softmax(tmp_path, scale, beta, classes):
+    made, shape = options("SoftmaxOptions", beta=beta), (400, classes)
+    check(tmp_path, one("SOFTMAX", shape, shape, made, scales=(scale, 1 / 256), zeros=(5, -128)), 5)
 
 
 @pytest.mark.parametrize("scale", [0.004, 0.03, 0.2])

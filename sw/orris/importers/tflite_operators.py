@@ -97,6 +97,14 @@ def _need_quantised(source: Source, inputs: int = 1) -> None:
             raise Unsupported(f"tensor '{tensor.name}' has no scale")
 
 
+def _need_bytes(source: Source) -> None:
+    """What goes through tables or fixed point has 8 bits."""
+    _need_quantised(source)
+    for tensor in (source.tensor(0), source.result()):
+        if tensor.dtype.itemsize != 1:
+            raise Unsupported(f"tensor '{tensor.name}' is {tensor.dtype}, it takes values of 8 bits")
+
+
 def _image(tensor: Tensor) -> tuple[int, int]:
     if len(tensor.shape) != 4:
         raise Unsupported(f"tensor '{tensor.name}' {list(tensor.shape)} is no image")
@@ -238,6 +246,8 @@ def _need_general_scale(source: Source) -> None:
 
 def multiply(source: Source) -> list[Operator]:
     _need_quantised(source, 2)
+    if source.result().dtype == np.int16:
+        raise Unsupported("of 16-bit values")
     options = source.options(tflite.MulOptions())
     return [ops.Multiply(**source.common(), bounds=_activation(options.FusedActivationFunction()))]
 
@@ -270,6 +280,9 @@ def concatenation(source: Source) -> list[Operator]:
 
 def mean(source: Source) -> list[Operator]:
     _need_quantised(source)
+    before, after = source.tensor(0), source.result()
+    if before.dtype == np.uint8 and before.quantisation == after.quantisation:
+        raise Unsupported("of uint8 values without a change of scale")
     rank = len(source.tensor(0).shape)
     axes = {_axis(source, axis, rank) for axis in source.integers(1, "list of axes")}
     keep = bool(source.options(tflite.ReducerOptions()).KeepDims())
@@ -336,11 +349,19 @@ def resize_nearest(source: Source) -> list[Operator]:
 
 
 def softmax(source: Source) -> list[Operator]:
+    _need_bytes(source)
+    after = source.result()
+    least = np.iinfo(after.dtype).min
+    if abs(after.scale * 256 - 1) > 1e-3 or after.zero_point != least:
+        raise Unsupported(
+            f"its output has scale {after.scale:g} and zero point {after.zero_point}, not 1/256 and {least}"
+        )
     beta = float(source.options(tflite.SoftmaxOptions()).Beta())
     return [ops.Softmax(**source.common(), axis=len(source.tensor(0).shape) - 1, beta=beta)]
 
 
 def logistic(source: Source) -> list[Operator]:
+    _need_bytes(source)
     return [ops.Logistic(**source.common())]
 
 

@@ -8,6 +8,7 @@ from ..graph import Graph, ModelError, Tensor
 from ..graph import operators as ops
 from ..graph.quantised import value_bounds
 from ..graph.vector import mean_multiplier
+from .fixed_softmax import softmax_8_bits
 
 Values = list[NDArray]
 
@@ -33,10 +34,6 @@ def mean(graph: Graph, operator: ops.Mean, inputs: Values) -> Values:
     before, after = graph.tensors[operator.input], graph.tensors[operator.output]
     count = int(np.prod([before.shape[axis] for axis in operator.axes]))
     sums = inputs[0].astype(np.int64).sum(operator.axes).reshape(after.shape)
-    if before.quantisation == after.quantisation and before.dtype == np.uint8:
-        raise ModelError(
-            f"{operator.name}: means of uint8 values without a change of scale are not supported"
-        )
     centred = sums - count * before.zero_point
     scaled = requantise(centred, *mean_multiplier(before, after, count), "double").astype(np.int64)
     return [_saturated(scaled + after.zero_point, after)]
@@ -84,10 +81,6 @@ def dequantise(graph: Graph, operator: ops.Dequantise, inputs: Values) -> Values
 def logistic(graph: Graph, operator: ops.Logistic, inputs: Values) -> Values:
     """By a table of all 256 values, made in single precision."""
     before, after = graph.tensors[operator.input], graph.tensors[operator.output]
-    if before.dtype.itemsize != 1:
-        raise ModelError(
-            f"{operator.name}: logistic of {before.dtype} is not supported, of 8-bit values it is"
-        )
     info = np.iinfo(before.dtype)
     keys = np.arange(info.min, info.max + 1)
     one = np.float32(1)
@@ -98,16 +91,7 @@ def logistic(graph: Graph, operator: ops.Logistic, inputs: Values) -> Values:
 
 
 def softmax(graph: Graph, operator: ops.Softmax, inputs: Values) -> Values:
-    """Exponentials from a table in single precision, by their distance from the largest value."""
+    """In fixed point; the output's scale is 1/256, its zero point the least value."""
     before, after = graph.tensors[operator.input], graph.tensors[operator.output]
-    if before.dtype.itemsize != 1 or operator.axis != inputs[0].ndim - 1:
-        raise ModelError(
-            f"{operator.name}: softmax of {before.dtype} over axis {operator.axis} is not supported"
-        )
-    scale = -np.float32(before.scale) * np.float32(operator.beta)
-    table = np.exp(scale * np.arange(256, dtype=np.float32))
-    values = inputs[0].astype(np.int64)
-    exponentials = table[values.max(-1, keepdims=True) - values]
-    sums = np.cumsum(exponentials, -1, dtype=np.float32)[..., -1:]  # one by one, as the reference adds
-    share = exponentials * (np.float32(1) / (sums * np.float32(after.scale)))
-    return [_saturated(rounded(share) + after.zero_point, after)]
+    shares = softmax_8_bits(inputs[0], before.scale, operator.beta)
+    return [(shares - np.iinfo(np.int8).min + after.zero_point).astype(after.dtype)]
