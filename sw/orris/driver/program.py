@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class Program(Protocol):
-    """Where its commands lie, how many there are, and the bytes (first, behind the last) that they may touch."""
+    """Where its commands lie, how many there are, and the bytes (first, behind the last) they may touch."""
 
     @property
     def program_address(self) -> int: ...
