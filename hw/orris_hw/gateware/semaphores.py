@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
 
 from ..commands import SEMAPHORE_MAX, SEMAPHORES
 
@@ -19,9 +20,9 @@ class TokenSource(wiring.Signature):
 
 
 class TokenSink(wiring.Signature):
-    """Asks for a token of semaphore `id` as long as `want`; `granted` in the cycle it is taken.
+    """Asks for a token of semaphore `id` as long as `want`; `granted`, a register, says that it was taken.
 
-    Semaphore 0 is granted at once.
+    `want` and `id` hold still until `granted`, which is high for one cycle. Semaphore 0 has always a token.
     """
 
     def __init__(self) -> None:
@@ -29,9 +30,10 @@ class TokenSink(wiring.Signature):
 
 
 class Semaphores(wiring.Component):
-    """15 token counters. One token is taken per cycle, the first asker with a token first.
+    """15 token counters. One token is taken at a time, by the first asker whose semaphore has one.
 
-    Giving takes one cycle until the token can be taken.
+    Latency: 4 cycles from giving until the token can be asked for, 2 from asking to `granted` (1 for
+    semaphore 0). Throughput: every gift of every cycle; one token taken in 4 cycles.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ class Semaphores(wiring.Component):
     source : In(TokenSource()), one per giver
     sink : In(TokenSink()), one per taker
     clear : In(1)
-        All counters go to 0, whatever is given or taken in that cycle.
+        All counters go to 0, with what was given or taken up to this cycle.
     overflow : Out(1)
         A counter was given more than 255 tokens (the counters are then no longer right).
     """
@@ -61,36 +63,57 @@ class Semaphores(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
+        taken = self._take(m, available := Signal(SEMAPHORES))
         width = SEMAPHORE_MAX.bit_length()
-        counters = [Signal(width, name=f"tokens_{i}") for i in range(1, SEMAPHORES + 1)]
-        available = Array([1, *(counter.any() for counter in counters)])
 
-        # Each giver's gift is registered on its way; several may reach one counter in the same cycle.
+        # Registers on the way: each giver's gift, the sum of those for one counter, the counter.
         gift = data.StructLayout({"id": ID_BITS, "count": 8})
         gifts = [Signal(gift, name=f"gift_{i}") for i in range(self._sources)]
         for source, given in zip(self.source, gifts, strict=True):
-            m.d.sync += [given.id.eq(Mux(source.give, source.id, 0)), given.count.eq(source.count)]
-
-        taken = Signal(range(SEMAPHORES + 1))
-        free: Any = 1
-        for sink in self.sink:
-            grant = Signal(name="grant")
-            m.d.comb += [
-                grant.eq(sink.want & available[sink.id] & ((sink.id == 0) | free)),
-                sink.granted.eq(grant),
+            m.d.sync += [
+                given.id.eq(Mux(source.give & ~self.clear, source.id, 0)),
+                given.count.eq(source.count),
             ]
-            with m.If(grant & (sink.id != 0)):
-                m.d.comb += taken.eq(sink.id)
-            free = free & ~(grant & (sink.id != 0))
-
-        overflows = []
-        for number, counter in enumerate(counters, start=1):
-            total: Any = counter
-            for given in gifts:
-                total = total + Mux(given.id == number, given.count, 0)
-            after = Signal(width + 4, name=f"after_{number}")
-            m.d.comb += after.eq(total - (taken == number))
-            m.d.sync += counter.eq(Mux(self.clear, 0, after))
-            overflows.append(after[width:].any())
-        m.d.sync += self.overflow.eq(self.overflow | Cat(overflows).any())
+        overflows = Signal(SEMAPHORES)
+        m.d.sync += self.overflow.eq(self.overflow | overflows.any())
+        for number in range(1, SEMAPHORES + 1):
+            arriving = Signal(width + bits_for(self._sources), name=f"arriving_{number}")
+            counter, after = Signal(width, name=f"tokens_{number}"), Signal(width + 4, name=f"after_{number}")
+            m.d.comb += after.eq(counter + arriving - (taken == number))
+            m.d.sync += [
+                arriving.eq(_sum([Mux(given.id == number, given.count, 0) for given in gifts])),
+                counter.eq(after),
+                available[number - 1].eq(counter != 0),
+                overflows[number - 1].eq(after[width:].any()),
+            ]
+            with m.If(self.clear):
+                m.d.sync += [arriving.eq(0), counter.eq(0), available[number - 1].eq(0)]
         return m
+
+    def _take(self, m: Module, available: Signal) -> Signal:
+        """Grants tokens to the sinks; returns the semaphore that one is taken from, or 0."""
+        asking, granted = Signal(self._sinks), Signal(self._sinks)
+        taken, chosen = Signal(ID_BITS), Signal(ID_BITS)
+        # A token taken leaves its counter in the next cycle, and `available` tells so in the one after it.
+        settling = Signal()
+        idle = ~asking.any() & (taken == 0) & ~settling
+        free: Any = 1
+        for number, sink in enumerate(self.sink):
+            there = Cat(0, available).bit_select(sink.id, 1)
+            grants = asking[number] & free
+            free = free & ~asking[number]
+            m.d.comb += sink.granted.eq(granted[number])
+            m.d.sync += [
+                asking[number].eq(sink.want & there & idle & ~self.clear),
+                granted[number].eq((grants & ~self.clear) | (sink.want & (sink.id == 0) & ~granted[number])),
+            ]
+            with m.If(grants):
+                m.d.comb += chosen.eq(sink.id)
+        m.d.sync += [taken.eq(Mux(self.clear, 0, chosen)), settling.eq(taken != 0)]
+        return taken
+
+
+def _sum(terms: list[Any]) -> Any:
+    """The sum of all, as a balanced tree of adders."""
+    half = len(terms) // 2
+    return terms[0] if len(terms) == 1 else _sum(terms[:half]) + _sum(terms[half:])
