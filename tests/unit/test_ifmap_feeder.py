@@ -98,11 +98,18 @@ def test_beats_of_random_runs(name, seed):
 
 
 def test_one_beat_per_cycle(seed):
-    """Where words hold one pixel of all lanes of the bus, values leave without a gap."""
+    """Where words hold one pixel of all lanes of the bus, and columns two of them, values leave without a gap."""
     config = preset("tiny")
     rng = random.Random(seed)
     run = random_run(rng, config)
-    while run.pixel_lanes < 8 or run.full_width < 8 or run.U > run.R or run.V > run.S or run.pad_top:
+    while (
+        run.pixel_lanes < 8
+        or run.full_width < 8
+        or len(list(run.steps(0))) < 2 * run.full_width
+        or run.U > run.R
+        or run.V > run.S
+        or run.pad_top
+    ):
         run = random_run(rng, config, most=12)
     run.pad_left, run.width, run.height = 0, run.full_width, run.full_height
     dut = IfmapFeeder(config)

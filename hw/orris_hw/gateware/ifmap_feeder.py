@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..config import AcceleratorConfig
+from .arithmetic import wrap
 from .beats import (
     PAIR_TAGS,
     Assignment,
@@ -75,9 +76,11 @@ class IfmapFeeder(wiring.Component):
         wiring.connect(m, walk.wait, wiring.flipped(self.wait))
         wiring.connect(m, walk.req, wiring.flipped(self.read.req))
 
-        m.submodules.leave = leave = SkidBuffer(ifmap_y_beat(config))
-        wiring.connect(m, leave.o, wiring.flipped(self.beats))
-        beat, sent = leave.i.payload, Signal()
+        # The zero point is subtracted behind a register, and so goes along with the values.
+        raw_beat = data.StructLayout({"beat": ifmap_y_beat(config), "zero_point": signed(config.data_width)})
+        m.submodules.leave = leave = SkidBuffer(raw_beat)
+        self._subtract(m, leave.o)
+        beat, sent = leave.i.payload.beat, Signal()
         m.d.comb += sent.eq(leave.i.valid & leave.i.ready)
         step, word = walk.steps.payload, self.read.resp
         through = Signal()  # the step's last beat leaves
@@ -132,14 +135,14 @@ class IfmapFeeder(wiring.Component):
             for count in (1, 2, 4, 8):
                 with m.Case(count):
                     m.d.comb += shifts.eq(exact_log2(count))
-        lane = Signal(6)
+        lane, place_bits = Signal(6), exact_log2(config.block)
         m.d.comb += lane.eq((current << shifts) + (chunk << narrow))
-        values = [
-            word.payload.word_select((lane + i)[:exact_log2(config.block)], config.data_width).as_signed()
+        values = Cat(
+            wrap(word.payload.word_select((lane + i)[:place_bits], config.data_width).as_signed(),
+                 config.operand_width)
             for i in range(lanes)
-        ]
+        )  # fmt: skip
         zero_point = run.zero_point if config.data_width == 8 else 0
-        operands = Cat(_operand(value - zero_point, config.operand_width) for value in values)
 
         with m.FSM(name="send"):
             with m.State("STEP"):
@@ -164,7 +167,8 @@ class IfmapFeeder(wiring.Component):
                                 beat.chunk.eq(step.chunk + chunk),
                                 beat.phase.eq(step.phase),
                                 beat.tag.eq(step.tag),
-                                beat.data.eq(Mux(reads, operands, 0)),
+                                beat.data.eq(Mux(reads, values, 0)),
+                                leave.i.payload.zero_point.eq(Mux(reads, zero_point, 0)),
                                 through.eq(sent & last),
                                 word.ready.eq(sent & last & reads),
                             ]
@@ -203,7 +207,16 @@ class IfmapFeeder(wiring.Component):
         m.d.comb += [self.signal.id.eq(run.signal_ifmap), self.signal.count.eq(1)]
         return m
 
-
-def _operand(value: Value, width: int) -> Value:
-    """The low `width` bits of a difference that fits them."""
-    return Value.cast(value).as_signed()[:width]
+    def _subtract(self, m: Module, raw: Any) -> None:
+        """Sends the beats of `raw` on, with the zero point taken off their values."""
+        width, payload = self.config.operand_width, raw.payload
+        m.d.comb += [
+            self.beats.valid.eq(raw.valid),
+            self.beats.payload.eq(payload.beat),
+            raw.ready.eq(self.beats.ready),
+        ]
+        values = payload.beat.data
+        with m.If(payload.beat.kind == Kind.VALUE):
+            for low in range(0, ifmap_lanes(self.config) * width, width):
+                difference = values[low : low + width].as_signed() - payload.zero_point
+                m.d.comb += self.beats.payload.data[low : low + width].eq(difference)

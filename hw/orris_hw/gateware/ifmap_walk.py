@@ -12,6 +12,7 @@ from ..config import AcceleratorConfig
 from .beats import CHUNK_BITS, COLUMN_TAG_BITS, ROW_TAG_BITS, ifmap_lanes
 from .buffers import SkidBuffer, StreamFifo
 from .command_layout import part_layout
+from .ifmap_columns import COLUMN, COLUMNS_RUN, IfmapColumns
 from .semaphores import TokenSink
 
 IFMAP_RUN = part_layout(
@@ -52,7 +53,8 @@ class IfmapWalk(wiring.Component):
     Per pass, for each PE row its logical row (channel group, filter row), unless it is what the row was
     told already; then for every column of the padded tile, every row and every channel block one step:
     the ifmap value of each position leaves the buffer once, in the order in which the PEs need it.
-    Words are read ahead, their steps wait in a FIFO as deep as the buffer's latency. One step per cycle.
+    Words are read ahead, their steps wait in a FIFO as deep as the buffer's latency. One step per cycle,
+    where a column (a word's columns) has two steps or more.
 
     Parameters
     ----------
@@ -92,9 +94,8 @@ class IfmapWalk(wiring.Component):
         rows_total = config.array.rows
         lanes_per_chunk = ifmap_lanes(config)
 
-        passes, rows = Signal(12), Signal(5)
-        last_pass = passes + 1 == run.passes
-        m.d.comb += rows.eq(Mux(last_pass, run.last_rows, run.rows))
+        # Passes left with this one, and what follows from it.
+        passes, rows, last_pass = Signal(12), Signal(5), Signal()
 
         # -- logical rows ----------------------------------------------------------------------------
         # State of the logical row at hand: filter row, its phase and tag, its group's lane and block.
@@ -103,18 +104,20 @@ class IfmapWalk(wiring.Component):
         )
         now, following = Signal(logical), Signal(logical)
         block_address, block = Signal(20), Signal(CHUNK_BITS)  # of the group's channel block
-        next_lane = Signal(5)
-        group_ends, block_ends = Signal(), Signal()
+        # Registers that go with `now`: it is its group's last row; its group is its block's last.
+        group_ends, lanes_end = Signal(), Signal()
+        last_filter_row, next_lane, lane_after_next = Signal(5), Signal(5), Signal(6)
+        block_ends = group_ends & lanes_end
+        m.d.sync += last_filter_row.eq(run.R - 1)
         m.d.comb += [
-            group_ends.eq(now.filter_row + 1 == run.R),
             next_lane.eq(now.lane + run.group_lanes),
-            block_ends.eq(group_ends & (next_lane >= run.pixel_lanes)),
+            lane_after_next.eq(Mux(lanes_end, 0, next_lane) + run.group_lanes),
             following.eq(now),
             following.filter_row.eq(now.filter_row + 1),
         ]
         with m.If(group_ends):
             m.d.comb += [following.filter_row.eq(0), following.phase.eq(0), following.tag.eq(0)]
-            m.d.comb += following.lane.eq(Mux(block_ends, 0, next_lane))
+            m.d.comb += following.lane.eq(Mux(lanes_end, 0, next_lane))
         with m.Elif(now.phase + 1 == run.stride):
             m.d.comb += [following.phase.eq(0), following.tag.eq(now.tag + 1)]
         with m.Else():
@@ -128,61 +131,46 @@ class IfmapWalk(wiring.Component):
         told, told_rows, told_valid = Signal(logical), Signal(5), Signal()
         same = told_valid & (told == now) & (told_rows == rows)
         row = Signal(range(rows_total + 1))
-        pass_address, last_block = Signal(20), Signal(CHUNK_BITS)
+        last_block = Signal(CHUNK_BITS)
 
         # -- the tile --------------------------------------------------------------------------------
-        column, column_phase, pixel = Signal(13), Signal(4), Signal(3)
-        tile_row, row_phase, row_tag = Signal(8), Signal(ROW_TAG_BITS), Signal(COLUMN_TAG_BITS)
-        chunk_block = Signal(CHUNK_BITS)
-        column_address, row_address, address = Signal(20), Signal(20), Signal(20)
-        right, bottom = Signal(14), Signal(9)
-        m.d.sync += [right.eq(run.pad_left + run.width), bottom.eq(run.pad_top + run.height)]
-        inside_column = (column >= run.pad_left) & (column < right)
-        inside_row = (tile_row >= run.pad_top) & (tile_row < bottom)
-        inside = Signal()
-        pixels = Signal(4)  # in a word: config.block / pixel_lanes
-        with m.Switch(run.pixel_lanes):
-            for lanes in (1, 2, 4, 8):
-                if lanes <= config.block:
-                    with m.Case(lanes):
-                        m.d.comb += pixels.eq(config.block // lanes)
-        left_in_image = Signal(14)
-        last_pixel = Signal(4)
+        m.submodules.columns = columns = IfmapColumns(config)
+        column, there = Signal(COLUMN), Signal()  # the column at hand, if `there`
         m.d.comb += [
-            inside.eq(inside_column & inside_row),
-            left_in_image.eq(right - column),
-            last_pixel.eq(
-                Mux(pixel + left_in_image >= pixels, pixels - 1, pixel + left_in_image - 1)
-            ),
+            columns.base.eq(block_address),
+            *(columns.run[name].eq(run[name]) for name, _ in COLUMNS_RUN),
         ]
-        taken = Signal(4)  # columns that a step of this column covers
-        m.d.comb += taken.eq(Mux(inside_column, last_pixel - pixel + 1, 1))
-        word_ends = inside_column & (last_pixel == pixels - 1)
-
-        kept_row = row_phase < run.R
-        kept_column = column_phase < run.kept
+        # Registers that go with the row at hand: the one after it, its place in the image, what it is for.
+        next_row, bottom, last_row_number = Signal(9), Signal(9), Signal(8)
+        row_phase, row_tag = Signal(ROW_TAG_BITS), Signal(COLUMN_TAG_BITS)
+        inside_row, kept_row, last_row = Signal(), Signal(), Signal()
+        next_phase = Signal(ROW_TAG_BITS)
+        m.d.sync += [bottom.eq(run.pad_top + run.height), last_row_number.eq(run.full_height - 1)]
+        m.d.comb += next_phase.eq(Mux(row_phase + 1 == run.stride, 0, row_phase + 1))
+        chunk_block, row_address, address = Signal(CHUNK_BITS), Signal(20), Signal(20)
+        inside = column.inside & inside_row
         advance, next_column = Signal(), Signal()
-        last_block_here = chunk_block == last_block
-        last_row_here = tile_row + 1 == run.full_height
-        last_column_here = column + taken >= run.full_width
 
         m.d.comb += requests.i.payload.eq(address)
         with m.FSM(name="walk"):
             with m.State("IDLE"):
                 m.d.sync += [
-                    passes.eq(0), now.eq(0), now.lane.eq(run.first_lane), block_address.eq(run.ifmap_base),
+                    passes.eq(run.passes), last_pass.eq(run.passes == 1),
+                    rows.eq(Mux(run.passes == 1, run.last_rows, run.rows)),
+                    now.eq(0), now.lane.eq(run.first_lane), block_address.eq(run.ifmap_base),
                 ]  # fmt: skip
                 with m.If(self.start):
                     m.d.sync += told_valid.eq(told_valid & run.keep_tags)
                     m.next = "TOKEN"
             with m.State("TOKEN"):
                 m.d.comb += [self.wait.want.eq(1), self.wait.id.eq(run.wait_ifmap)]
+                m.d.sync += [group_ends.eq(last_filter_row == 0), lanes_end.eq(next_lane >= run.pixel_lanes)]
                 with m.If(self.wait.granted):
                     m.next = "PASS"
             with m.State("PASS"):
+                m.d.comb += columns.start.eq(1)
                 m.d.sync += [
-                    row.eq(0), block.eq(0), pass_address.eq(block_address),
-                    told.eq(now), told_rows.eq(rows), told_valid.eq(1),
+                    row.eq(0), block.eq(0), told.eq(now), told_rows.eq(rows), told_valid.eq(1),
                 ]  # fmt: skip
                 with m.If(same):
                     m.next = "SAME_ROWS"
@@ -205,7 +193,12 @@ class IfmapWalk(wiring.Component):
                     with m.If(go):
                         m.d.sync += row.eq(row + 1)
                         with m.If(active):
-                            m.d.sync += [now.eq(following), last_block.eq(block)]
+                            m.d.sync += [
+                                now.eq(following), last_block.eq(block),
+                                group_ends.eq(following.filter_row == last_filter_row),
+                            ]  # fmt: skip
+                            with m.If(group_ends):
+                                m.d.sync += lanes_end.eq(lane_after_next >= run.pixel_lanes)
                             with m.If(block_ends):
                                 m.d.sync += [
                                     block.eq(block + pixel_chunks),
@@ -214,22 +207,15 @@ class IfmapWalk(wiring.Component):
                         with m.If(row == rows_total - 1):
                             m.next = "TILE"
             with m.State("TILE"):
-                m.d.sync += [
-                    column.eq(0), column_phase.eq(0), pixel.eq(run.first_pixel),
-                    column_address.eq(pass_address), row_address.eq(pass_address), address.eq(pass_address),
-                    tile_row.eq(0), row_phase.eq(0), row_tag.eq(0), chunk_block.eq(0),
-                ]  # fmt: skip
+                m.d.comb += next_column.eq(1)
                 m.next = "STEPS"
             with m.State("STEPS"):
                 m.d.comb += [
                     step.kind.eq(Mux(inside, Step.WORD, Step.ZEROS)),
                     step.chunk.eq(chunk_block), step.phase.eq(row_phase), step.tag.eq(row_tag),
-                    step.first.eq(pixel), step.last.eq(last_pixel),
+                    step.first.eq(column.first), step.last.eq(column.last),
                 ]  # fmt: skip
-                # Beside the image a column is one pixel.
-                with m.If(~inside_column):
-                    m.d.comb += [step.first.eq(0), step.last.eq(0)]
-                with m.If(~kept_column):
+                with m.If(~there | ~column.kept):
                     m.d.comb += next_column.eq(1)
                 with m.Else():
                     m.d.comb += [
@@ -242,38 +228,43 @@ class IfmapWalk(wiring.Component):
                         chunk_block.eq(chunk_block + pixel_chunks),
                         address.eq(address + run.ifmap_block_stride),
                     ]
-                    with m.If(last_block_here | ~kept_row):
-                        next_row_address = Mux(inside_row, row_address + run.ifmap_row_stride, row_address)
+                    with m.If((chunk_block == last_block) | ~kept_row):
+                        next_row_address = row_address + Mux(inside_row, run.ifmap_row_stride, 0)
                         m.d.sync += [
                             chunk_block.eq(0),
                             row_address.eq(next_row_address),
                             address.eq(next_row_address),
-                            tile_row.eq(tile_row + 1),
-                            row_phase.eq(row_phase + 1),
+                            next_row.eq(next_row + 1),
+                            inside_row.eq((next_row >= run.pad_top) & (next_row < bottom)),
+                            last_row.eq(next_row == last_row_number),
+                            row_phase.eq(next_phase),
+                            kept_row.eq(next_phase < run.R),
                         ]
-                        with m.If(row_phase + 1 == run.stride):
-                            m.d.sync += [row_phase.eq(0), row_tag.eq(row_tag + 1)]
-                        with m.If(last_row_here):
+                        with m.If(next_phase == 0):
+                            m.d.sync += row_tag.eq(row_tag + 1)
+                        with m.If(last_row):
                             m.d.comb += next_column.eq(1)
-                with m.If(next_column):
-                    next_column_address = column_address + word_ends
+                with m.If(there & next_column & column.end):
                     m.d.sync += [
-                        column.eq(column + taken),
-                        column_phase.eq(Mux(column_phase + 1 == run.period, 0, column_phase + 1)),
-                        column_address.eq(next_column_address),
-                        row_address.eq(next_column_address),
-                        address.eq(next_column_address),
-                        tile_row.eq(0), row_phase.eq(0), row_tag.eq(0), chunk_block.eq(0),
+                        passes.eq(passes - 1), last_pass.eq(passes == 2),
+                        rows.eq(Mux(passes == 2, run.last_rows, run.rows)),
                     ]  # fmt: skip
-                    with m.If(inside_column):
-                        m.d.sync += pixel.eq(Mux(word_ends, 0, last_pixel + 1))
-                    with m.If(last_column_here):
-                        m.d.sync += passes.eq(passes + 1)
-                        m.next = "PASS"
-                        with m.If(last_pass):
-                            m.next = "END"
+                    m.next = "PASS"
+                    with m.If(last_pass):
+                        m.next = "END"
             with m.State("END"):
                 m.d.comb += [fifo.i.valid.eq(1), step.kind.eq(Step.END)]
                 with m.If(fifo.i.ready):
                     m.next = "IDLE"
+
+        offered = columns.columns
+        m.d.comb += offered.ready.eq(next_column & ~(there & column.end))
+        with m.If(next_column):
+            m.d.sync += [
+                there.eq(offered.valid & offered.ready), column.eq(offered.payload),
+                row_address.eq(offered.payload.address), address.eq(offered.payload.address),
+                next_row.eq(1), row_phase.eq(0), row_tag.eq(0), chunk_block.eq(0),
+                inside_row.eq((run.pad_top == 0) & (run.height != 0)),
+                last_row.eq(last_row_number == 0), kept_row.eq(1),
+            ]  # fmt: skip
         return m
