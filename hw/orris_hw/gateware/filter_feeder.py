@@ -21,19 +21,43 @@ FILTER_RUN = part_layout(
 )  # fmt: skip
 
 
+class _Passes:
+    """Counts through the passes of a RUN; what follows from the count is in registers beside it."""
+
+    def __init__(self, run: Any, name: str):
+        self._run = run
+        self._left = Signal(12, name=f"{name}_left")
+        self.first, self.last = Signal(name=f"{name}_first"), Signal(name=f"{name}_last")
+        self.top_row = Signal(5, name=f"{name}_top_row")
+        """Rows in use, minus one."""
+
+    def begin(self) -> list[Any]:
+        return [self._left.eq(self._run.passes), self.first.eq(1), *self._see_last(self._run.passes == 1)]
+
+    def advance(self) -> list[Any]:
+        return [self._left.eq(self._left - 1), self.first.eq(0), *self._see_last(self._left == 2)]
+
+    def _see_last(self, last: Any) -> list[Any]:
+        rows = Mux(last, self._run.last_rows, self._run.rows)
+        return [self.last.eq(last), self.top_row.eq(rows - 1)]
+
+
 class _Walk:
     """Counts set, word, row (innermost) through a pass's filters."""
 
-    def __init__(self, m: Module, run: Any, rows: Any, step: Any, name: str):
+    def __init__(self, m: Module, run: Any, top_row: Any, step: Any, name: str):
         self.set = Signal(5, name=f"{name}_set")
         self.word = Signal(10, name=f"{name}_word")
         self.row = Signal(5, name=f"{name}_row")
-        self.last_word = self.word == run.filter_words - 1
-        last_row, last_set = self.row == rows - 1, self.set == run.sets - 1
-        self.end = last_row & self.last_word & last_set
+        most_words = Signal.like(self.word, name=f"{name}_most_words")
+        most_sets = Signal.like(self.set, name=f"{name}_most_sets")
+        m.d.sync += [most_words.eq(run.filter_words - 1), most_sets.eq(run.sets - 1)]
+        self.last_row = self.row == top_row
+        self.last_word, last_set = self.word == most_words, self.set == most_sets
+        self.end = self.last_row & self.last_word & last_set
         with m.If(step):
-            m.d.sync += self.row.eq(Mux(last_row, 0, self.row + 1))
-            with m.If(last_row):
+            m.d.sync += self.row.eq(Mux(self.last_row, 0, self.row + 1))
+            with m.If(self.last_row):
                 m.d.sync += self.word.eq(Mux(self.last_word, 0, self.word + 1))
                 with m.If(self.last_word):
                     m.d.sync += self.set.eq(Mux(last_set, 0, self.set + 1))
@@ -87,15 +111,15 @@ class FilterFeeder(wiring.Component):
 
     def _read_words(self, m: Module, run: Any, reading: Signal) -> None:
         """Asks for the words of pass after pass, each once its token is there."""
-        passes, slot = Signal(12), Signal(8)
+        passes, slot, last_slot = _Passes(run, "reads"), Signal(8), Signal(8)
         slot_address, address = Signal(20), Signal(20)
-        rows = Mux(passes + 1 == run.passes, run.last_rows, run.rows)
+        m.d.sync += last_slot.eq(run.filter_slots - 1)
         step = Signal()
-        walk = _Walk(m, run, rows, step, "read")
+        walk = _Walk(m, run, passes.top_row, step, "read")
         m.d.comb += [self.read.req.payload.eq(address), step.eq(self.read.req.valid & self.read.req.ready)]
         with m.FSM(name="reader"):
             with m.State("IDLE"):
-                m.d.sync += [passes.eq(0), slot.eq(0), slot_address.eq(run.filter_base)]
+                m.d.sync += [*passes.begin(), slot.eq(0), slot_address.eq(run.filter_base)]
                 with m.If(reading):
                     m.next = "SEEK"
             with m.State("SEEK"):  # to the first pass's slot
@@ -114,14 +138,14 @@ class FilterFeeder(wiring.Component):
                     m.d.sync += address.eq(address + 1)
                     with m.If(walk.end):
                         m.d.sync += [
-                            passes.eq(passes + 1),
+                            *passes.advance(),
                             slot.eq(slot + 1),
                             slot_address.eq(slot_address + run.filter_stride),
                         ]
-                        with m.If(slot + 1 == run.filter_slots):
+                        with m.If(slot == last_slot):
                             m.d.sync += [slot.eq(0), slot_address.eq(run.filter_base)]
                         m.next = "TOKEN"
-                        with m.If(passes + 1 == run.passes):
+                        with m.If(passes.last):
                             m.d.sync += reading.eq(0)
                             m.next = "IDLE"
 
@@ -134,18 +158,15 @@ class FilterFeeder(wiring.Component):
         sent = Signal()
         m.d.comb += sent.eq(leave.i.valid & leave.i.ready)
 
-        passes = Signal(12)
-        last_pass = passes + 1 == run.passes
-        rows = Signal(5)
-        m.d.comb += rows.eq(Mux(last_pass, run.last_rows, run.rows))
+        passes = _Passes(run, "sends")
 
         # Stacked sets of rows from the bottom up: what goes to the rows above a set overrides this for them.
         stack, reach = Signal(4), Signal(5)
         flags = Signal(PassFlags)
         m.d.comb += [
             flags.join.eq(1),  # the bottom row's head takes it away
-            flags.first.eq(run.first & (passes == 0)),
-            flags.last.eq(run.last & last_pass),
+            flags.first.eq(run.first & passes.first),
+            flags.last.eq(run.last & passes.last),
             flags.shift.eq(run.shift),
         ]
         positions = (run.positions - 1)[:12]
@@ -168,7 +189,7 @@ class FilterFeeder(wiring.Component):
         closing = remaining <= lanes  # the last beat of a PE's list
         word_done = closing | (part == parts - 1)
         step = Signal()
-        walk = _Walk(m, run, rows, step, "send")
+        walk = _Walk(m, run, passes.top_row, step, "send")
         # Every row has its own list, all of one length: `remaining` belongs to the word of all rows.
         word_start = Signal(12)
 
@@ -178,7 +199,7 @@ class FilterFeeder(wiring.Component):
         m.d.comb += self.signal.id.eq(run.signal_filter), self.signal.count.eq(1)
         with m.FSM(name="sender"):
             with m.State("IDLE"):
-                m.d.sync += [passes.eq(0), column_set.eq(0), skip.eq(0), field.eq(0)]
+                m.d.sync += [*passes.begin(), column_set.eq(0), skip.eq(0), field.eq(0)]
                 with m.If(running):
                     m.next = "CLEAR"
             with m.State("CLEAR"):
@@ -200,7 +221,7 @@ class FilterFeeder(wiring.Component):
             with m.State("FIELDS"):
                 m.d.comb += [
                     leave.i.valid.eq(1), beat.kind.eq(Kind.PARAMETER), beat.tag.eq(field),
-                    beat.distance.eq(Mux(stack == 0, rows - 1, reach)),
+                    beat.distance.eq(Mux(stack == 0, passes.top_row, reach)),
                 ]  # fmt: skip
                 with m.Switch(field):
                     for number, value in fields.items():
@@ -234,7 +255,7 @@ class FilterFeeder(wiring.Component):
                     m.d.sync += [part.eq(part + 1), remaining.eq(remaining - lanes)]
                 with m.If(step):
                     m.d.sync += [part.eq(0), remaining.eq(word_start)]
-                    with m.If(walk.row == rows - 1):
+                    with m.If(walk.last_row):
                         m.d.sync += [
                             word_start.eq(word_start - config.block), remaining.eq(word_start - config.block),
                         ]  # fmt: skip
@@ -242,8 +263,8 @@ class FilterFeeder(wiring.Component):
                             m.d.sync += [word_start.eq(total), remaining.eq(total)]
                     with m.If(walk.end):
                         m.d.comb += self.signal.give.eq(1)
-                        m.d.sync += passes.eq(passes + 1)
+                        m.d.sync += passes.advance()
                         m.next = "FIELDS"
-                        with m.If(last_pass):
+                        with m.If(passes.last):
                             m.d.sync += running.eq(0)
                             m.next = "IDLE"
