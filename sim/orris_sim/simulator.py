@@ -54,6 +54,9 @@ class Simulator:
     progress : callable
         Told what is going on while the simulator is built.
 
+    verilog : str
+        The same accelerator described otherwise, for example a netlist, to be simulated instead.
+
     Raises
     ------
     SimulationError
@@ -71,13 +74,15 @@ class Simulator:
         seed: int = 0,
         trace: Path | None = None,
         progress: Progress | None = None,
+        verilog: str | None = None,
     ):
-        verilog = cached_verilog(config, progress)
-        if trace is None:  # a waveform shows the inside of every PE
-            replaced = with_lockstep(verilog, cached_grid(config, progress), GRID)
+        if verilog is not None:
+            library = build(verilog, trace=trace is not None, progress=progress)
+        elif trace is None:  # a waveform shows the inside of every PE
+            replaced = with_lockstep(cached_verilog(config, progress), cached_grid(config, progress), GRID)
             library = build(replaced.verilog, program=replaced.program, progress=progress)
         else:
-            library = build(verilog, trace=True, progress=progress)
+            library = build(cached_verilog(config, progress), trace=True, progress=progress)
         self._library = _bind(library)
         self._machine = self._library.orris_new(memory_bytes, latency, bandwidth, seed, stalls)
         if trace is not None and not self._library.orris_trace(self._machine, str(trace).encode()):

@@ -245,7 +245,7 @@ def test_one_sum_per_lane_and_cycle(columns, lanes, e, sets, p, positions):
     cycles = run(config, [job], words + 4, 1)[0]
     sums = -(-e * sets // lanes) * p * positions
     # Lanes end at the same time, so the last words wait for each other.
-    assert cycles == sums + 16 + lanes
+    assert cycles == sums + 17 + lanes
 
 
 def test_no_cycle_lost_between_jobs():
@@ -262,7 +262,7 @@ def test_one_write_per_cycle():
     """Depthwise: words of one value each, so the write port is the limit."""
     config = make_config(4, 4)
     job, words = make_job(random.Random(3), config, 0, 4, 1, 1, 50, SINGLE)
-    assert run(config, [job], words + 4, 3)[0] <= 4 * 50 + 17
+    assert run(config, [job], words + 4, 3)[0] <= 4 * 50 + 18
 
 
 @pytest.mark.parametrize("columns,lanes,sets,p,rate", [(14, 7, 2, 4, 1), (4, 2, 2, 4, 0.4), (8, 1, 8, 1, 1)])
@@ -272,4 +272,4 @@ def test_sets_fill_words_together(columns, lanes, sets, p, rate):
     job, words = make_job(random.Random(4), config, 0, lanes, sets, p, 30, SINGLE)
     cycles = run(config, [job | {"merge": 1}], words + 4, 4, p_psum=rate)[0]
     if rate == 1:  # else as many writes as columns, and the write port is the limit
-        assert cycles <= 30 * max(lanes, sets * p) + 16 + lanes
+        assert cycles <= 30 * max(lanes, sets * p) + 17 + lanes

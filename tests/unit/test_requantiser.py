@@ -169,8 +169,8 @@ def test_stalls_and_settings_by_job(rates):
 def test_one_value_per_cycle_and_latency():
     config, settings = CONFIGS["int16 wide"], [(0, -100, 100, SINGLE)] * 2
     value = (0, 1000, 0, 1 << 30, 0)
-    assert run(config, settings, [value])[1] == 13  # 12 cycles, and the one it is taken in
-    assert run(config, settings, [value] * 200)[1] == 13 + 199
+    assert run(config, settings, [value])[1] == 14  # 13 cycles, and the one it is taken in
+    assert run(config, settings, [value] * 200)[1] == 14 + 199
 
 
 def test_swapped_rounding_is_seen():

@@ -72,7 +72,7 @@ class PostLane(wiring.Component):
     addr + position + ((place + m) div block) * out_stride_block. A word is given at its last place, or at
     the column's last channel unless the lane's next column goes on with it (`merge`).
 
-    Latency 14 cycles from a sum to its word, throughput 1 sum per cycle, also from column to column,
+    Latency 15 cycles from a sum to its word, throughput 1 sum per cycle, also from column to column,
     position to position and job to job.
 
     Parameters

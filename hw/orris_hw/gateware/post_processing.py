@@ -29,7 +29,7 @@ class PostProcessing(wiring.Component):
     Two jobs can be under way: while one runs, the next one's columns are laid out in
     p div block + columns + 3 cycles, and each lane goes over to it without losing a cycle. Throughput: 1 sum
     per lane and cycle, 1 word per cycle in all. `done` follows a job's last
-    sum by 17 cycles, and by up to one more for each further lane that ends in the same cycle.
+    sum by 18 cycles, and by up to one more for each further lane that ends in the same cycle.
 
     Parameters
     ----------

