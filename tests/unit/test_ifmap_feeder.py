@@ -98,7 +98,7 @@ def test_beats_of_random_runs(name, seed):
 
 
 def test_one_beat_per_cycle(seed):
-    """Where words hold one pixel of all lanes of the bus, and columns two of them, values leave without a gap."""
+    """Where words hold one pixel of all bus lanes, and columns two of them, values leave without a gap."""
     config = preset("tiny")
     rng = random.Random(seed)
     run = random_run(rng, config)

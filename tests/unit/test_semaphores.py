@@ -41,7 +41,8 @@ class Bench:
                     ctx.set(port.id, gift[0])
                     ctx.set(port.count, gift[1])
                     self.arriving.append((cycle + GIVING, *gift))
-            self.wishes = [old if old is not None else new for old, new in zip(self.wishes, wishes, strict=True)]
+            pairs = zip(self.wishes, wishes, strict=True)
+            self.wishes = [new if old is None else old for old, new in pairs]
             for port, wish in zip(dut.sink, self.wishes, strict=True):
                 ctx.set(port.want, wish is not None)
                 ctx.set(port.id, cycle % 16 if wish is None else wish)

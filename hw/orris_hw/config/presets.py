@@ -44,6 +44,17 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
             vector=dict(lanes=4),
         ),
     ),
+    "ulx3s-85f": (
+        "96 PEs for the ECP5 85F of a ULX3S: networks as narrow as keeps them busy",
+        dict(
+            array=dict(rows=12, columns=8),
+            scratchpads=dict(filter=192, ifmap=16, psum=16),
+            global_buffer=dict(banks=8, depth=1024),
+            networks=dict(ifmap_bits=32, filter_bits=16, psum_bits=4 * 32),
+            post_processing=dict(lanes=1, channels=512),
+            vector=dict(lanes=1),
+        ),
+    ),
 }
 
 PRESETS: dict[str, AcceleratorConfig] = {
