@@ -2,7 +2,7 @@
 
 import pytest
 
-from orris.layers import NETWORKS, ConvLayer, Padding, find_layer
+from orris.layers import NETWORKS, ConvLayer, find_layer
 from orris.mapper import MappingError, cycles, map_layer, utilisation
 from orris_hw.config import PRESETS
 
