@@ -27,12 +27,12 @@ from .events import Kernel, Process, Tokens
 
 _BUFFER_READ = 9  # a feeder's request to its word
 _SAME_ROWS = 2  # beside one a row: the walk goes through the rows of a pass that needs no new tags
-_NEW_RUN = 5  # cycles between two RUNs in the ifmap feeder
+_NEW_RUN = 6  # cycles between two RUNs in the ifmap feeder
 _SET_UP = 4  # of a RUN in the filter feeder, beside one for each filter set
 _PE = 7  # from a last tap to its psum
 _UP = 2  # from PE to PE
 _PORT = 8  # from the top PE to a finished sum
-_POST = 16  # from the last finished sum to the job's token
+_POST = 17  # from the last finished sum to the job's token
 _JOB_SET_UP = 4
 _SKIDS = 2  # beats in the buffer ahead of a row's FIFO
 _MOST_WRITES = 0.9  # of a bank's cycles

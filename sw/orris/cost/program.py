@@ -21,7 +21,7 @@ _SETTLE = 67  # from the end of the program until the counters hold everything
 _FETCHED, _BUFFERED = 4, 16  # commands asked for at once, commands held
 _DECODE = 11  # cycles a command
 _FETCH_FIFO = 2
-_TOKEN = 2  # from giving a token to taking it
+_TOKEN = 5  # from giving a token to taking it
 _BEGIN = 3  # cycles from a command to its first plane
 _FLIGHTS = 16  # transfers under way
 
