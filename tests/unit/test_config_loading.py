@@ -57,7 +57,8 @@ def test_problems_begin_with_the_file(toml):
 def test_unknown_base(toml):
     path = toml('base = "eyeris-v1"\n')
     assert refusal(path) == (
-        f"{path}: no preset 'eyeris-v1'; did you mean 'eyeriss-v1'? (presets: tiny, eyeriss-v1, orris-168, ulx3s-85f)"
+        f"{path}: no preset 'eyeris-v1'; did you mean 'eyeriss-v1'? "
+        "(presets: tiny, eyeriss-v1, orris-168, ulx3s-85f)"
     )
 
 
