@@ -31,7 +31,7 @@ demo: $(RUN_STAMP) ## a photograph, then handwritten digits, through the whole a
 
 test: lint ## lint, then every test that takes seconds
 	@echo "== tests"
-	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
 
 test-long: $(DEV_STAMP) ## the tests that take minutes: whole layers, synthesis
 	@$(BIN)/python -m pytest -q -n $(JOBS) -m long $(ARGS)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from amaranth.sim import Simulator
 
-from orris_hw.gateware.ifmap_walk import IfmapWalk
+from orris_hw.gateware.ifmap_columns import IfmapColumns
 from orris_hw.gateware.pe import PE
 from orris_hw.gateware.psum_port import PsumPort
 from orris_hw.gateware.read_dma import ReadDma
@@ -85,7 +85,7 @@ MUTATIONS = {
         lambda: test_pe.test_one_mac_every_cycle((2, 3, 2, 20)),
     ),
     "ifmap walk: one column of padding too many": Mutation(
-        IfmapWalk, "column >= run.pad_left", "column > run.pad_left",
+        IfmapColumns, "before.eq(run.pad_left)", "before.eq(run.pad_left + 1)",
         lambda: test_ifmap_feeder.test_beats_of_random_runs("tiny", 1),
     ),
     "requantiser: double for single rounding": Mutation(
