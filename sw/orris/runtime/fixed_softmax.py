@@ -68,7 +68,8 @@ def softmax_8_bits(values: NDArray, scale: float, beta: float) -> NDArray[np.int
     values : of 8 bits, signed or not. scale : of the values. beta : factor of the exponents.
     """
     real = min(beta * scale * (1 << (31 - EXPONENT_BITS)), float(_MOST))
-    multiplier, shift = quantise_multiplier(real)
+    # Where one step of the input is 16 or more, only the largest values count, whatever the multiplier.
+    multiplier, shift = quantise_multiplier(real) if real < 1 << 30 else (_MOST, 31)
     least = -math.floor(((1 << EXPONENT_BITS) - 1) * (1 << (31 - EXPONENT_BITS)) / 2.0**shift)
     wide = values.astype(np.int64)
     distances = wide - wide.max(-1, keepdims=True)
