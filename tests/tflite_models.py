@@ -115,6 +115,37 @@ class ModelWriter:
         self.operator("CONV_2D", inputs, [result], options("Conv2DOptions", strideH=1, strideW=1))
         return result
 
+    def legacy(self, kind: str, source: int, filters: int, zero_point: int, seed: int) -> int:
+        """A layer of uint8 filters with a zero point, of 3 x 3 taps if it is a convolution; its output."""
+        rng = np.random.default_rng(seed)
+        before = self._tensors[source]
+        channels, scale = before.shape[-1], float(before.quantization.scale[0])
+        shape = {
+            "CONV_2D": (filters, 3, 3, channels),
+            "DEPTHWISE_CONV_2D": (1, 3, 3, filters),
+            "FULLY_CONNECTED": (filters, channels),
+        }[kind]
+        values = rng.integers(0, 256, shape)
+        values.flat[:2] = 0, 255
+        bias = rng.integers(-3000, 3000, filters)
+        inputs = [
+            source,
+            self.tensor(shape, np.uint8, 0.01, zero_point, values=values),
+            self.tensor((filters,), np.int32, scale * 0.01, values=bias),
+        ]
+        taps = values.size // filters
+        step = scale * 0.01 * 74 * (74 + abs(zero_point - 128)) * float(np.sqrt(taps)) / 40
+        result = self.tensor((*before.shape[:-1], filters), np.uint8, step, 117)
+        made = {
+            "CONV_2D": lambda: options("Conv2DOptions", strideH=1, strideW=1),
+            "DEPTHWISE_CONV_2D": lambda: options(
+                "DepthwiseConv2DOptions", depthMultiplier=filters // channels, strideH=1, strideW=1
+            ),
+            "FULLY_CONNECTED": lambda: options("FullyConnectedOptions"),
+        }[kind]()
+        self.operator(kind, inputs, [result], made)
+        return result
+
     def write(
         self, inputs: Sequence[int], outputs: Sequence[int], setup: "ModelWriter | None" = None
     ) -> bytes:

@@ -158,8 +158,19 @@ def streaming() -> bytes:
     return model.write([source], [result], setup)
 
 
+def legacy() -> bytes:
+    """uint8 throughout, filters with a zero point: their values take more than 8 bits, and are sums."""
+    model = ModelWriter()
+    source = model.tensor((1, 7, 6, 8), np.uint8, 0.05, 131)
+    wide = model.legacy("CONV_2D", source, 12, 151, 1)
+    deep = model.legacy("DEPTHWISE_CONV_2D", wide, 12, 90, 2)
+    flat = model.tensor((1, 504), np.uint8, float(model._tensors[deep].quantization.scale[0]), 117)
+    model.operator("RESHAPE", [deep, model.constant([1, 504])], [flat], options("ReshapeOptions"))
+    return model.write([source], [model.legacy("FULLY_CONNECTED", flat, 10, 0, 3)])
+
+
 @pytest.mark.parametrize(
-    "made, compared", [(autoencoder, 5), (classifier, 2), (joined_in_place, 5), (streaming, 4)]
+    "made, compared", [(autoencoder, 5), (classifier, 2), (joined_in_place, 5), (streaming, 4), (legacy, 3)]
 )
 def test_networks_of_other_kinds(tmp_path, made, compared):
     path = tmp_path / "model.tflite"

@@ -21,18 +21,30 @@ class FilterStream:
     offsets: dict[tuple[FilterRun, Part], int]
 
 
+def filter_terms(weights: IntArray, count: int, dtype: np.dtype) -> list[IntArray]:
+    """`count` filters whose sum is `weights`, of values of `dtype` as far as they reach."""
+    info, rest, terms = np.iinfo(dtype), weights.astype(np.int64), []
+    for _ in range(count - 1):
+        terms.append(np.clip(rest, info.min, info.max))
+        rest = rest - terms[-1]
+    return [*terms, rest]
+
+
 def filter_stream(mapping: Mapping, weights: IntArray) -> FilterStream:
     """All filters, in the order of runs and parts; weights are (M, C, R, S)."""
     layer, what = mapping.layer, f"{mapping.layer.name}: weights"
+    stored = narrow = value_type(mapping.config)
     if layer.number_format is not None:
-        fit(what, weights, np.dtype(f"<i{FORMATS[layer.number_format].weight_bits // 8}"))
-    values = fit(what, weights, value_type(mapping.config))
+        narrow = np.dtype(f"<i{FORMATS[layer.number_format].weight_bits // 8}")
+    terms = [
+        fit(what, fit(what, term, narrow), stored) for term in filter_terms(weights, layer.terms, narrow)
+    ]
     pieces: list[NDArray[np.uint8]] = []
     offsets: dict[tuple[FilterRun, Part], int] = {}
     at = 0
     for run in mapping.filter_runs:
         for part in mapping.parts:
-            filters = values[
+            filters = terms[part.term][
                 run.first : run.first + run.count,
                 part.first : part.first + part.count,
                 part.r0 : part.r0 + part.R,

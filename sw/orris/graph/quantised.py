@@ -4,7 +4,7 @@ A tensor of type uint8 is the int8 one of the same bits but the highest: both it
 are 128 less. Everything below is in int8 or int16.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,17 @@ from . import operators as ops
 from .errors import ModelError
 from .graph import Graph
 from .shapes import conv_layer, image_shape, number_format_of
-from .tensor import Tensor
+from .tensor import Quantisation, Tensor
 
 Bounds = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, eq=False)
 class QuantisedLayer:
-    """A layer with its weights (M, C, R, S) and post-processing; `ifmap`, `ofmap` name tensors."""
+    """A layer with its weights (M, C, R, S) and post-processing; `ifmap`, `ofmap` name tensors.
+
+    Weights are less their zero point, and may take more bits than a filter has: `layer.terms` filters then.
+    """
 
     layer: ConvLayer
     weights: IntArray
@@ -112,9 +115,6 @@ def _quantised(
     ifmap, ofmap = graph.tensors[operator.input], graph.tensors[operator.output]
     if weights.values is None or weights.quantisation is None:
         raise ModelError(f"{operator.name}: its filter is not constant, or not quantised")
-    zero_points = weights.quantisation.zero_point - unsigned_offset(weights)
-    if zero_points.any():
-        raise ModelError(f"{operator.name}: the filter's zero point is not 0, which the accelerator needs")
     if ifmap.dtype == np.int16 and (ifmap.zero_point or ofmap.zero_point):
         raise ModelError(f"{operator.name}: 16-bit values have zero point 0")
     low, high = value_bounds(ofmap, operator.bounds)
@@ -129,14 +129,27 @@ def _quantised(
         requant = Requant.from_scales(
             bias, scales, operator.rounding, zp_in=zero_points[0], zp_out=zero_points[1], **limits
         )
+    filters = _less_zero_point(weights.values, weights.quantisation).reshape(layer.weights_shape)
     return QuantisedLayer(
-        layer,
-        to_signed(weights.values).reshape(layer.weights_shape),
+        replace(layer, terms=_terms(filters)),
+        filters,
         requant,
         ifmap_name or operator.input,
         operator.output,
         48 if wide else 32,
     )
+
+
+def _less_zero_point(values: NDArray, quantisation: Quantisation) -> IntArray:
+    """What the numbers of a filter stand for, in steps."""
+    return values.astype(np.int16) - quantisation.along(quantisation.zero_point, values.ndim).astype(np.int16)
+
+
+def _terms(filters: IntArray) -> int:
+    """How many int8 filters it takes to add up to values from -256 to 255."""
+    info = np.iinfo(np.int8)
+    low, high = int(filters.min(initial=0)), int(filters.max(initial=0))
+    return max(1, -(-high // info.max), -(low // -info.min))
 
 
 def _bias(graph: Graph, operator: ops.Operator, M: int) -> NDArray[np.int64]:

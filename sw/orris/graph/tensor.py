@@ -50,6 +50,12 @@ class Quantisation:
     def per_tensor(self) -> bool:
         return len(self.scale) == 1
 
+    def along(self, numbers: NDArray, rank: int) -> NDArray:
+        """`scale` or `zero_point`, to be broadcast to a tensor of that rank."""
+        if self.per_tensor:
+            return numbers
+        return numbers.reshape([-1 if axis == self.axis else 1 for axis in range(rank)])
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Quantisation):
             return NotImplemented

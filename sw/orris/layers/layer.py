@@ -58,6 +58,8 @@ class ConvLayer:
     padding : top, left, bottom, right.
     number_format : "int8", "int16x8" or "fixed16", which only some configurations compute in; None for that
         of whatever configuration it runs on.
+    terms : filters of the data width whose sum is the filter, where its own values are wider; each adds to
+        the same psums.
     ifmap_zeros : fraction of ifmap values known to equal the zero point; no part of the shape.
 
     Raises
@@ -79,6 +81,7 @@ class ConvLayer:
     D: int = 1
     padding: Padding = NO_PADDING
     number_format: NumberFormat | None = None
+    terms: int = 1
     ifmap_zeros: float = field(default=0.0, compare=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +90,7 @@ class ConvLayer:
         for letter in "NGMCHWRSUVD":
             self._check_count(letter, getattr(self, letter), 1)
         self._check_count("G*C", self.channels, 1)
+        self._check_count("terms", self.terms, 1)
         if not isinstance(self.padding, Padding):
             raise LayerError(
                 f"{self.name}: padding is {self.padding!r}, expected Padding(top, left, bottom, right)"

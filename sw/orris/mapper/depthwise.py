@@ -332,7 +332,7 @@ def _kept(span: Span, taps: int) -> int:
 
 def map_depthwise(layer: ConvLayer, config: AcceleratorConfig) -> DepthwiseMapping | None:
     """The fastest mapping of this kind; None where layer or configuration do not lend themselves to it."""
-    if not (layer.C == 1 and layer.G > 1 and layer.M == layer.G and layer.D == 1):
+    if not (layer.C == 1 and layer.G > 1 and layer.M == layer.G and layer.D == layer.terms == 1):
         return None
     if layer.R > config.array.rows or layer.S > min(config.scratchpads.ifmap, config.scratchpads.filter):
         return None

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
@@ -258,7 +258,7 @@ class Mapping:
     def area(self, run: FilterRun, part: Part) -> Area:
         """What the buffer holds while this RUN computes."""
         blocks = (0, self.ifmap_blocks) if self.held == "channels" else self.run_blocks(run, part)
-        return Area(*blocks, part if self.held == "part" else None)
+        return Area(*blocks, replace(part, term=0) if self.held == "part" else None)
 
     def run_blocks(self, run: FilterRun, part: Part) -> tuple[int, int]:
         """First and end of the ifmap channel blocks that this RUN reads."""

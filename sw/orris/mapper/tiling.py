@@ -185,7 +185,8 @@ def store_tiles(layer: ConvLayer, runs: list[FilterRun], block: int) -> list[lis
 @dataclass(frozen=True)
 class Part:
     """What a RUN adds up: channels `first` and up (within a conv group), in groups of q, for filter rows
-    `r0` and up (R of them) and filter columns `s0` and up (S of them), on `rows` PE rows of the array.
+    `r0` and up (R of them) and filter columns `s0` and up (S of them), on `rows` PE rows of the array; of
+    the terms that the filter is the sum of, number `term`.
 
     Logical row L is (channel group L div R, filter row r0 + L mod R); pass k lays rows k*rows and up over
     the PEs.
@@ -199,6 +200,7 @@ class Part:
     s0: int
     S: int
     rows: int
+    term: int = 0
 
     @property
     def filter_rows(self) -> range:
@@ -265,8 +267,9 @@ def part_columns(layer: ConvLayer, most: int) -> int:
 def parts(layer: ConvLayer, chunk: int, q: int, rows: int, R: int, S: int) -> list[Part]:
     """The reduction in parts of up to `chunk` channels of a conv group, R filter rows and S columns."""
     return [
-        Part(c, min(chunk, layer.C - c), q, r0, min(R, layer.R - r0), s0, min(S, layer.S - s0), rows)
+        Part(c, min(chunk, layer.C - c), q, r0, min(R, layer.R - r0), s0, min(S, layer.S - s0), rows, term)
         for c in range(0, layer.C, chunk)
         for r0 in range(0, layer.R, R)
         for s0 in range(0, layer.S, S)
+        for term in range(layer.terms)
     ]

@@ -69,12 +69,9 @@ def dequantise(graph: Graph, operator: ops.Dequantise, inputs: Values) -> Values
     quantisation = graph.tensors[operator.input].quantisation
     if quantisation is None:
         raise ModelError(f"{operator.name}: its input has no scale")
-    shape = [1] * inputs[0].ndim
-    if not quantisation.per_tensor:
-        shape[quantisation.axis] = -1
-    scale, zero_point = quantisation.scale.reshape(shape), quantisation.zero_point.reshape(shape)
-    if quantisation.per_tensor:
-        scale, zero_point = scale.reshape(-1)[0], zero_point.reshape(-1)[0]
+    scale, zero_point = (
+        quantisation.along(each, inputs[0].ndim) for each in (quantisation.scale, quantisation.zero_point)
+    )
     return [((inputs[0].astype(np.int64) - zero_point) * scale).astype(np.float32)]
 
 
