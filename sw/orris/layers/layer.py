@@ -9,6 +9,7 @@ from orris_hw.errors import OrrisError
 from .formats import NUMBER_FORMATS, NumberFormat
 
 LIMIT = 65535  # no count of a layer needs more than 16 bits
+TERMS = 4  # enough for any filter of 8 bits less any zero point, which takes up to 3
 
 
 class LayerError(OrrisError, ValueError):
@@ -90,7 +91,7 @@ class ConvLayer:
         for letter in "NGMCHWRSUVD":
             self._check_count(letter, getattr(self, letter), 1)
         self._check_count("G*C", self.channels, 1)
-        self._check_count("terms", self.terms, 1)
+        self._check_count("terms", self.terms, 1, TERMS)
         if not isinstance(self.padding, Padding):
             raise LayerError(
                 f"{self.name}: padding is {self.padding!r}, expected Padding(top, left, bottom, right)"
@@ -130,10 +131,10 @@ class ConvLayer:
         """
         return cls(M=M, C=C, H=1, W=N, R=1, S=1, **rest)
 
-    def _check_count(self, what: str, value: Any, least: int) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LIMIT:
+    def _check_count(self, what: str, value: Any, least: int, most: int = LIMIT) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise LayerError(
-                f"{self.name}: {what} is {value!r}, expected a whole number from {least} to {LIMIT}"
+                f"{self.name}: {what} is {value!r}, expected a whole number from {least} to {most}"
             )
 
     # -- derived; letters keep the case the papers give them -----------------------------------------------
