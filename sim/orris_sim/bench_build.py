@@ -13,9 +13,9 @@ from pathlib import Path
 
 from cocotb_tools.runner import Icarus, Runner, Verilator
 
+from orris_hw.cache import cache_directory
 from orris_hw.emission import Emitted
 
-from .build import cache_directory
 from .errors import SimulationError
 from .toolchain import MAKE_SETTINGS, compiler, verilator_environment, verilator_root, versions
 

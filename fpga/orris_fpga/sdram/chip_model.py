@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orris_sim.build import cache_directory
+from orris_hw.cache import cache_directory
 from orris_sim.toolchain import compiler
 
 from ..errors import BoardError

@@ -1,6 +1,6 @@
 """What a mapping costs: cycles, words and energy, without running the RTL."""
 
-from .choice import AIMS, Candidate, best_mapping, parse_aim, ranked_mappings
+from .choice import AIMS, Candidate, best_candidate, best_mapping, parse_aim, ranked_mappings
 from .energy import DEFAULT_TABLE, Energy, EnergyError, EnergyTable, energy, energy_table, table_names
 from .expected import expected_counters
 from .layer import layer_timing
@@ -18,6 +18,7 @@ __all__ = [
     "MemoryTiming",
     "Roofline",
     "Timing",
+    "best_candidate",
     "best_mapping",
     "energy",
     "energy_table",

@@ -1,7 +1,7 @@
 """The mapping to use: the best few by a closed estimate, compared by the full cost model."""
 
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import log
 
 from orris_hw.config import AcceleratorConfig
@@ -12,6 +12,7 @@ from ..mapper import AnyMapping, best_mappings
 from ..mapper import cycles as estimated_cycles
 from .energy import Energy, EnergyTable, energy, energy_table
 from .expected import expected_counters
+from .kept import keep, kept, question
 from .layer import layer_timing
 from .memory import MemoryTiming
 from .program import Timing
@@ -89,7 +90,7 @@ def ranked_mappings(
     table: EnergyTable | None = None,
     pixel_lanes: int | None = None,
 ) -> list[Candidate]:
-    """The best few mappings of a layer, the best first.
+    """The best few mappings of a layer, the best first. They are kept for later processes.
 
     Parameters
     ----------
@@ -102,20 +103,55 @@ def ranked_mappings(
     MappingError
         No mapping is legal, and which limit binds.
     """
-    table = table or energy_table()
-    estimate = _Estimate(layer, config, aim, table)
-    result, passes = [], 0
+    memory, table = memory or MemoryTiming(), table or energy_table()
+    asked = question(
+        layer, config, aim=aim, memory=asdict(memory), table=asdict(table), pixel_lanes=pixel_lanes
+    )
+    if not (found := kept(asked, layer=layer, config=config)):
+        found = _timed(layer, config, _Estimate(layer, config, aim, table), memory, pixel_lanes)
+        found.sort(key=lambda each: _candidate(*each, table).score(aim))
+        keep(asked, found)
+    return [_candidate(*each, table) for each in found]
+
+
+def _timed(
+    layer: ConvLayer,
+    config: AcceleratorConfig,
+    estimate: _Estimate,
+    memory: MemoryTiming,
+    pixel_lanes: int | None,
+) -> list[tuple[AnyMapping, Timing]]:
+    """The mappings of the least estimates, each with what the cost model makes of it."""
+    result: list[tuple[AnyMapping, Timing]] = []
+    passes = 0
     for mapping in best_mappings(layer, config, estimate, _CONSIDERED, pixel_lanes=pixel_lanes):
         passes += mapping.all_passes
         if result and passes > _PASSES:
             break
-        timing = layer_timing(mapping, memory)
-        counters = expected_counters(mapping, timing)
-        result.append(Candidate(mapping, timing, counters, energy(counters, config, table)))
-    return sorted(result, key=lambda candidate: candidate.score(aim))
+        result.append((mapping, layer_timing(mapping, memory)))
+    return result
 
 
-_kept: dict[object, AnyMapping] = {}
+def _candidate(mapping: AnyMapping, timing: Timing, table: EnergyTable) -> Candidate:
+    counters = expected_counters(mapping, timing)
+    return Candidate(mapping, timing, counters, energy(counters, mapping.config, table))
+
+
+_found: dict[object, Candidate] = {}
+
+
+def best_candidate(
+    layer: ConvLayer,
+    config: AcceleratorConfig,
+    aim: float = 1.0,
+    memory: MemoryTiming | None = None,
+    pixel_lanes: int | None = None,
+) -> Candidate:
+    """The first of `ranked_mappings`, whose parameters and errors these are. Kept once found."""
+    key = layer, layer.ifmap_zeros, config, aim, memory, pixel_lanes
+    if key not in _found:
+        _found[key] = ranked_mappings(layer, config, aim, memory=memory, pixel_lanes=pixel_lanes)[0]
+    return _found[key]
 
 
 def best_mapping(
@@ -125,9 +161,5 @@ def best_mapping(
     memory: MemoryTiming | None = None,
     pixel_lanes: int | None = None,
 ) -> AnyMapping:
-    """The best mapping of a layer; parameters and errors are those of `ranked_mappings`. Kept once found."""
-    key = layer, layer.ifmap_zeros, config, aim, memory, pixel_lanes
-    if key not in _kept:
-        ranked = ranked_mappings(layer, config, aim, memory=memory, pixel_lanes=pixel_lanes)
-        _kept[key] = ranked[0].mapping
-    return _kept[key]
+    """The mapping of `best_candidate`."""
+    return best_candidate(layer, config, aim, memory, pixel_lanes).mapping
