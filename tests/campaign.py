@@ -8,15 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from orris.compiler import CompiledLayer, compile_layer
+from orris.compiler.layer import FusedParameters
 from orris.driver import Device, DeviceError
 from orris.golden import LayerData
+from orris.golden.tensors import IntArray
 from orris.layers import ConvLayer
 from orris.mapper import AnyMapping, Mapping, MappingError, map_layer
+from orris.mapper.fusion import Tail
 from orris_hw.config import PRESETS, AcceleratorConfig
 from orris_sim import Simulator
 from orris_sim.errors import SimulationError
 from orris_sim.layer_run import MemoryModel, golden_ofmap
+from orris_sim.vector_run import golden_vector
 from random_shapes import KINDS, VALUES, random_data, random_layer
+from random_vector_layers import random_data as random_vector_data
+from random_vector_layers import random_tail
 
 CANARY = 4096
 """Bytes on either side of a layer's memory that must not change."""
@@ -99,7 +105,10 @@ MEMORIES = (
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A layer with its data, mapped and compiled, and the memory it is to meet."""
+    """A layer with its data, mapped and compiled, and the memory it is to meet.
+
+    parameters, operands : of the layer that the mapping fuses; beside the ofmap, an addition has one operand.
+    """
 
     seed: int
     layer: ConvLayer
@@ -108,6 +117,18 @@ class Case:
     mapping: AnyMapping
     compiled: CompiledLayer
     memory: int
+    parameters: FusedParameters | None
+    operands: list[IntArray]
+
+    @property
+    def after(self) -> Tail | None:
+        """The layer fused to this one."""
+        return self.mapping.after if isinstance(self.mapping, Mapping) else None
+
+    def golden(self) -> IntArray:
+        """What has to come out."""
+        ofmap = golden_ofmap(self.mapping, self.data)
+        return golden_vector(self.after, [ofmap, *self.operands], self.parameters) if self.after else ofmap
 
 
 def draw(place: Place, seed: int) -> Case:
@@ -117,11 +138,26 @@ def draw(place: Place, seed: int) -> Case:
     layer = random_layer(rng, place.macs, TURNS[seed % len(TURNS)])
     values = rng.choice(VALUES), rng.choice(VALUES)
     data = random_data(rng, layer, config, values)
-    mapping = _random_mapping(rng, layer, config)
+    mapping, memory = _random_mapping(rng, layer, config), rng.randrange(len(MEMORIES))
+    operands, parameters = [], None
+    if rng.random() < 0.5:
+        mapping = _fused(mapping, random_tail(rng, layer))
+    if isinstance(mapping, Mapping) and mapping.after:
+        (_, *operands), parameters = random_vector_data(mapping.after, config, seed)
     compiled = compile_layer(
-        layer, mapping, config, data.weights, data.requant, data.product_shift, base=CANARY
+        layer, mapping, config, data.weights, data.requant, data.product_shift, CANARY, parameters
     )
-    return Case(seed, layer, values, data, mapping, compiled, rng.randrange(len(MEMORIES)))
+    return Case(seed, layer, values, data, mapping, compiled, memory, parameters, operands)
+
+
+def _fused(mapping: AnyMapping, tail: Tail) -> AnyMapping:
+    """The mapping with a layer fused to it, or else the mapper's, or the mapping as it is."""
+    with suppress(MappingError):
+        if isinstance(mapping, Mapping):
+            return replace(mapping, after=tail)
+    with suppress(MappingError):
+        return map_layer(mapping.layer, mapping.config, after=tail)
+    return mapping
 
 
 def _random_mapping(rng: random.Random, layer: ConvLayer, config: AcceleratorConfig) -> AnyMapping:
@@ -170,15 +206,16 @@ class Bench:
         compiled = case.compiled
         if compiled.memory_size + CANARY > MEMORY_BYTES:
             return f"the layer needs {compiled.memory_size} bytes"
-        device.load(compiled, case.data.ifmap)
+        ifmaps = case.data.ifmap, *case.operands
+        device.load(compiled, *ifmaps)
         before = simulator.memory.copy()
         try:
-            result = device.run_layer(compiled, case.data.ifmap, timeout=TIMEOUT, max_cycles=CYCLES)
+            result = device.run_layer(compiled, *ifmaps, timeout=TIMEOUT, max_cycles=CYCLES)
         except (DeviceError, SimulationError) as error:
             del self._simulators[case.memory]  # whatever state it is in
             simulator.close()
             return str(error)
-        golden = golden_ofmap(case.mapping, case.data)
+        golden = case.golden()
         if wrong := int(np.count_nonzero(result.ofmap != golden)):
             return f"{wrong} of {golden.size} ofmap values differ from the golden model"
         counters = result.counters | {"macs": result.counters["mac_done"] + result.counters["mac_gated"]}

@@ -1,12 +1,13 @@
 """Random layers of the vector unit, with data whose rare cases are not rare."""
 
 import random
+from contextlib import suppress
 
 import numpy as np
 
 from orris.golden import AddParameters, PoolParameters
 from orris.golden.pool import window_counts
-from orris.layers import AddLayer, ConcatLayer, LayerError, Padding, PoolLayer, UpsampleLayer
+from orris.layers import AddLayer, ConcatLayer, ConvLayer, LayerError, Padding, PoolLayer, UpsampleLayer
 
 
 def random_vector_layer(rng: random.Random, words: int):
@@ -36,6 +37,23 @@ def _pool(rng: random.Random, words: int) -> PoolLayer:
             continue
         if layer.C * layer.E * layer.F * layer.R * layer.S <= 200 * words:
             return layer
+
+
+def random_tail(rng: random.Random, layer: ConvLayer) -> PoolLayer | AddLayer:
+    """A layer that takes the ofmap of a convolution."""
+    shape = dict(zip("NCHW", layer.ofmap_shape, strict=True))
+    H, W = layer.E, layer.F
+    if rng.random() < 0.4:
+        return AddLayer(**shape)
+    while True:
+        R, S = rng.choice([(2, 2), (3, 3), (0, 0), (rng.randint(1, H + 2), rng.randint(1, W + 2))])
+        U, V = rng.choice([(0, 0), (1, 1), (2, 2), (rng.randint(1, 5), rng.randint(1, 5))])
+        padding = Padding()
+        if R and rng.random() < 0.6:
+            padding = Padding(*(rng.randrange(min(taps, 5)) for taps in (R, S, R, S)))
+        kind = rng.choice(["max", "average"])
+        with suppress(LayerError):
+            return PoolLayer(kind=kind, R=R, S=S, U=U, V=V, padding=padding, **shape)
 
 
 def _add(rng: random.Random, words: int) -> AddLayer:

@@ -75,6 +75,19 @@ def split_kind(mapping: Mapping) -> str:
     return ("nothing", *cut)[len(cut)] if len(cut) < 2 else "several"
 
 
+def fused_kind(case: Case) -> str:
+    """The layer of the vector unit behind this one."""
+    return getattr(case.after, "kind", "add") if case.after else "nothing"
+
+
+def kept_kind(mapping: Mapping) -> str | None:
+    """What a fused layer's windows need of the ofmap tiles before."""
+    if mapping.fusion is None:
+        return None
+    rows, columns = mapping.fusion.kept_rows > 0, mapping.fusion.kept_columns > 0
+    return ("nothing", "rows", "columns", "both")[rows + 2 * columns]
+
+
 SPLITS = ["nothing", "channels", "rows", "columns", "several"]
 
 
@@ -149,6 +162,8 @@ class Coverage:
             mapped("filters stay", [True, False], lambda m: m.filters_stay),
             mapped("ifmap stays", [True, False], lambda m: m.ifmap_stays),
             mapped("parameters come with tiles", [True, False], lambda m: m.needs.parameters > 0),
+            point("fused", ["nothing", "add", "max", "average"], lambda c, p: fused_kind(c)),
+            mapped("kept of ofmap tiles", ["nothing", "rows", "columns", "both"], kept_kind),
             point("memory", list(range(len(MEMORIES))), lambda c, p: c.memory),
             # crossings
             CoverCross(f"{ROOT}.configuration x kind", items=[f"{ROOT}.configuration", f"{ROOT}.kind"]),

@@ -3,15 +3,18 @@
 from .errors import CompileError
 from .layer import (
     CompiledLayer,
+    FusedParameters,
     LayerConstants,
     compile_layer,
+    fused_layer,
     ifmap_layout,
     layer_commands,
     layer_constants,
     ofmap_layout,
+    operand_layout,
 )
 from .layout import ActivationLayout, pack_activations, unpack_activations
-from .program import Addresses, Command, Placement, pack_program
+from .places import Addresses, Command, Placement, pack_program
 from .vector import (
     CompiledVector,
     VectorLayer,
@@ -28,16 +31,19 @@ __all__ = [
     "CompileError",
     "CompiledLayer",
     "CompiledVector",
+    "FusedParameters",
     "LayerConstants",
     "Placement",
     "VectorLayer",
     "VectorParameters",
     "compile_layer",
     "compile_vector",
+    "fused_layer",
     "ifmap_layout",
     "layer_commands",
     "layer_constants",
     "ofmap_layout",
+    "operand_layout",
     "pack_activations",
     "pack_program",
     "unpack_activations",

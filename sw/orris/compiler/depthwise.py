@@ -25,6 +25,7 @@ from ..golden.tensors import IntArray
 from ..mapper.depthwise import PARAMETER_SLOTS, DepthwiseMapping, Slice, Unit
 from ..mapper.tiling import Span
 from .layout import WORD_BYTES, fit, value_type
+from .places import Addresses, Command, rectangle
 from .program import (
     FILTER_FREE,
     FILTER_FULL,
@@ -33,9 +34,6 @@ from .program import (
     OFMAP_FREE,
     OFMAP_FULL,
     OFMAP_READY,
-    Addresses,
-    Command,
-    rectangle,
 )
 
 PARAMETER_FREE = 8

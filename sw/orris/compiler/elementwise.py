@@ -10,8 +10,8 @@ from ..golden import ROUNDINGS, AddParameters
 from ..layers import AddLayer, ConcatLayer, UpsampleLayer
 from .errors import CompileError
 from .layout import WORD_BYTES
+from .places import Placement
 from .pooling import LIMIT, PLANES
-from .program import Placement
 from .vector_pipeline import Transfer, VectorTile
 
 _TILES = 8
@@ -33,15 +33,9 @@ def add_tiles(
     """All words of the tensors, from the first to the last."""
     total = layer.N * ofmap.layout.blocks * ofmap.layout.plane_words
     size = _tile_words(total, min(LIMIT, config.glb_words // 6))
-    work = {
-        "op": VECTOR_OPS.index("add"), "first": 1, "last": 1, "planes": 1, "rows": 1, "R": 2, "S": 1,
-        "source": 0, "source_column_stride": 1, "target": 0, "target_column_stride": 1, "mask": 0xFF,
-        "zero_point_a": parameters.zp_a, "zero_point_b": parameters.zp_b,
-        "multiplier_a": parameters.multiplier_a, "multiplier_b": parameters.multiplier_b,
-        "right_a": -parameters.shift_a, "right_b": -parameters.shift_b,
-        "multiplier": parameters.multiplier, "shift": parameters.shift,
-        "rounding": ROUNDINGS.index("double"), "zp_out": parameters.zp_out,
-        "act_min": parameters.act_min, "act_max": parameters.act_max,
+    work = add_work(parameters) | {
+        "planes": 1, "rows": 1, "source": 0, "source_column_stride": 1, "target": 0,
+        "target_column_stride": 1,
     }  # fmt: skip
     for first in range(0, total, size):
         words = min(size, total - first)
@@ -55,8 +49,21 @@ def add_tiles(
         )
 
 
-def _copy(config: AcceleratorConfig) -> dict[str, int]:
-    """What is common to all COPYs: values stay as they are."""
+def add_work(parameters: AddParameters) -> dict[str, int]:
+    """Fields of a VECTOR that are common to all ADDs with these parameters."""
+    return {
+        "op": VECTOR_OPS.index("add"), "first": 1, "last": 1, "R": 2, "S": 1, "mask": 0xFF,
+        "zero_point_a": parameters.zp_a, "zero_point_b": parameters.zp_b,
+        "multiplier_a": parameters.multiplier_a, "multiplier_b": parameters.multiplier_b,
+        "right_a": -parameters.shift_a, "right_b": -parameters.shift_b,
+        "multiplier": parameters.multiplier, "shift": parameters.shift,
+        "rounding": ROUNDINGS.index("double"), "zp_out": parameters.zp_out,
+        "act_min": parameters.act_min, "act_max": parameters.act_max,
+    }  # fmt: skip
+
+
+def copy_work(config: AcceleratorConfig) -> dict[str, int]:
+    """Fields of a VECTOR that are common to all COPYs: values stay as they are."""
     rail = 1 << (config.data_width - 1)
     return {
         "op": VECTOR_OPS.index("copy"), "first": 1, "last": 1, "R": 1, "S": 1, "mask": 0xFF,
@@ -87,7 +94,7 @@ def upsample_tiles(
         for left in range(0, width, across):
             count, columns = min(down, rows - first), min(across, width - left)
             works = tuple(
-                _copy(config) | {
+                copy_work(config) | {
                     "planes": count, "rows": factor, "columns": columns,
                     "source": 0, "source_column_stride": 1, "source_plane_stride": columns,
                     "target": part * factor * columns, "target_column_stride": factor,
@@ -185,7 +192,7 @@ def _moved(
         low = max(source[0], target[0] - word - shift)
         high = min(source[1], target[1] - word - shift)
         if mask and low < high:
-            yield _copy(config) | {
+            yield copy_work(config) | {
                 "planes": high - low, "rows": 1, "columns": width,
                 "source": (at + low - source[0]) * width, "source_column_stride": 1,
                 "source_plane_stride": width,

@@ -8,7 +8,7 @@ brought through in pieces, over which the vector unit goes on summing.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, product
+from itertools import product
 from math import ceil
 
 from orris_hw.commands import VECTOR_OPS
@@ -18,47 +18,13 @@ from ..golden import ROUNDINGS, PoolParameters
 from ..layers import PoolLayer
 from .average import average_scale
 from .layout import WORD_BYTES
-from .program import Placement
+from .places import Placement
 from .vector_counts import COMMAND_CYCLES
 from .vector_pipeline import Transfer, VectorTile
 
 LIMIT = (1 << 13) - 1
 """Rows, columns and taps of a VECTOR."""
 PLANES = (1 << 12) - 1
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Rows or columns: `size` stored ones, windows of `taps`, `stride` apart, the first `before` outside."""
-
-    size: int
-    taps: int
-    stride: int
-    before: int
-
-    def window(self, place: int) -> tuple[int, int]:
-        """(first, behind the last) stored row under a window."""
-        first = place * self.stride - self.before
-        return max(0, first), min(self.size, first + self.taps)
-
-    def span(self, first: int, end: int) -> tuple[int, int]:
-        """Stored rows under the windows of places first to end - 1."""
-        return self.window(first)[0], self.window(end - 1)[1]
-
-    def most(self, places: int) -> int:
-        """Stored rows under so many neighbouring windows, at most."""
-        return min(self.size, (places - 1) * self.stride + self.taps)
-
-    def groups(self, first: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """(first place, places, first stored row, taps) of neighbours cut by the edge in the same way."""
-
-        def cut(place: int) -> tuple[int, int]:
-            begin, behind = self.window(place)
-            return begin - place * self.stride, behind - begin
-
-        for (_, taps), group in groupby(range(first, end), cut):
-            places = list(group)
-            yield places[0], len(places), self.window(places[0])[0], taps
 
 
 @dataclass(frozen=True)
@@ -88,8 +54,7 @@ class _Pooling:
     ):  # fmt: skip
         self._layer, self._config, self._parameters = layer, config, parameters
         self._ifmap, self._ofmap = ifmap, ofmap
-        self._y = Axis(layer.H, layer.R, layer.U, layer.padding.top)
-        self._x = Axis(layer.W, layer.S, layer.V, layer.padding.left)
+        self._y, self._x = layer.vertical, layer.horizontal
         self._half = config.glb_words // 2
         self._blocks = layer.N * ofmap.layout.blocks  # those of all images follow each other
 
@@ -147,7 +112,8 @@ class _Pooling:
         commands = (1 if shape.rows < layer.E else 3) * (1 if shape.columns < layer.F else 3)
         if not any(layer.padding):
             commands = 1
-        work = places * (layer.R * layer.S + lanes) + commands * COMMAND_CYCLES
+        overhead = COMMAND_CYCLES["sum" if layer.kind == "average" else "max"]
+        work = places * (layer.R * layer.S + lanes) + commands * overhead
         return max(tiles * words, tiles * work) + words + work
 
     # -- tiles ---------------------------------------------------------------------------------------------
@@ -158,7 +124,7 @@ class _Pooling:
         height, width, planes = y_end - y, x_end - x, blocks[1] - blocks[0]
         places, across = rows[1] - rows[0], columns[1] - columns[0]
         works = [
-            self._work(row_taps, column_taps)
+            pool_work(self._layer, self._parameters, row_taps, column_taps)
             | {
                 "planes": planes,
                 "rows": row_count,
@@ -197,7 +163,7 @@ class _Pooling:
         for row, column in cuts:
             first, last = (row, column) == cuts[0], (row, column) == cuts[-1]
             height, width = row[1] - row[0], column[1] - column[0]
-            work = self._work(y_end - y, x_end - x) | {
+            work = pool_work(self._layer, self._parameters, y_end - y, x_end - x) | {
                 "planes": 1, "rows": 1, "columns": 1, "first": int(first), "last": int(last),
                 "R": height, "S": width, "source": 0, "source_tap_stride": width, "target": 0,
             }  # fmt: skip
@@ -208,23 +174,26 @@ class _Pooling:
                 (place,) if last else (),
             )
 
-    def _work(self, row_taps: int, column_taps: int) -> dict[str, int]:
-        """What is done with a window of so many values."""
-        parameters, count = self._parameters, row_taps * column_taps
-        common = {
-            "R": row_taps, "S": column_taps, "mask": 0xFF, "act_min": parameters.act_min,
-            "act_max": parameters.act_max,
-        }  # fmt: skip
-        if self._layer.kind == "max":
-            return common | {"op": VECTOR_OPS.index("max")}
-        if parameters.scales is None:
-            (multiplier, shift), rounding = average_scale(count), "single"
-        else:
-            (multiplier, shift), rounding = parameters.scales[count], parameters.rounding
-        return common | {
-            "op": VECTOR_OPS.index("sum"), "bias": -count * parameters.zp_in, "multiplier": multiplier,
-            "shift": shift, "rounding": ROUNDINGS.index(rounding), "zp_out": parameters.zp_out,
-        }  # fmt: skip
+
+def pool_work(
+    layer: PoolLayer, parameters: PoolParameters, row_taps: int, column_taps: int
+) -> dict[str, int]:
+    """Fields of a VECTOR: what is done with a window of so many values."""
+    count = row_taps * column_taps
+    common = {
+        "R": row_taps, "S": column_taps, "mask": 0xFF, "act_min": parameters.act_min,
+        "act_max": parameters.act_max,
+    }  # fmt: skip
+    if layer.kind == "max":
+        return common | {"op": VECTOR_OPS.index("max")}
+    if parameters.scales is None:
+        (multiplier, shift), rounding = average_scale(count), "single"
+    else:
+        (multiplier, shift), rounding = parameters.scales[count], parameters.rounding
+    return common | {
+        "op": VECTOR_OPS.index("sum"), "bias": -count * parameters.zp_in, "multiplier": multiplier,
+        "shift": shift, "rounding": ROUNDINGS.index(rounding), "zp_out": parameters.zp_out,
+    }  # fmt: skip
 
 
 def _most(limit: int, fits: Callable[[int], bool]) -> int:

@@ -7,6 +7,9 @@ tokens that room is::
     LOAD filters --FILTER_FULL-->  RUN --FILTER_FREE-->  LOAD filters, slot by slot
     RUN          --OFMAP_FULL-->   STORE --OFMAP_FREE--> the RUN that takes the area next
 
+Of a fused layer see `fused`: its commands take the place of STORE, one ofmap tile late, so that what they
+wait for has been handed out before them.
+
 Where post-processing does not hold all parameters, they come with each ofmap tile: OFMAP_FREE goes to the
 LOAD of its parameters, and that gives the RUN its OFMAP_READY.
 
@@ -17,15 +20,16 @@ then waits only for earlier ones, or (a RUN) for LOADs right behind it: no progr
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from orris_hw.commands import LOAD, RUN, SIGNAL, STORE, Format
+from orris_hw.commands import LOAD, RUN, SIGNAL, STORE
 
-from ..golden import ROUNDINGS, Requant
+from ..golden import ROUNDINGS, AddParameters, PoolParameters, Requant
 from ..mapper import Mapping, RunItem
 from ..mapper.tiling import Tile
 from .constants import FilterStream
-from .layout import WORD_BYTES, ActivationLayout
+from .fused import FusedLayer
+from .layout import WORD_BYTES
+from .places import Addresses, Command, rectangle
 from .residency import FilterUse, filter_uses, ifmap_loads
 
 IFMAP_FULL, IFMAP_FREE, FILTER_FULL, FILTER_FREE, OFMAP_FULL, OFMAP_FREE, OFMAP_READY = range(1, 8)
@@ -33,42 +37,27 @@ IFMAP_FULL, IFMAP_FREE, FILTER_FULL, FILTER_FREE, OFMAP_FULL, OFMAP_FREE, OFMAP_
 _PIECES = 8  # commands that an ifmap tile is loaded with
 
 
-@dataclass(frozen=True)
-class Placement:
-    """A tensor in memory: byte address and layout."""
-
-    address: int
-    layout: ActivationLayout
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Byte addresses of what a program works on."""
-
-    parameters: int
-    filters: int
-    ifmap: Placement
-    ofmap: Placement
-
-
-Command = tuple[Format, dict[str, int]]
-
-
 def program_commands(
-    mapping: Mapping, requant: Requant, filters: FilterStream, at: Addresses, product_shift: int = 0
+    mapping: Mapping,
+    requant: Requant,
+    filters: FilterStream,
+    at: Addresses,
+    product_shift: int = 0,
+    after: AddParameters | PoolParameters | None = None,
 ) -> list[Command]:
-    """All commands of a layer but `END`; all semaphores are zero before them."""
-    return list(_Program(mapping, requant, product_shift, filters, at).commands())
-
-
-def pack_program(commands: list[Command]) -> bytes:
-    """The bytes of a program, 64 a command."""
-    return b"".join(command.pack(fields) for command, fields in commands)
+    """All commands of a layer but `END`; all semaphores are zero before them. `after`: of the fused layer."""
+    return list(_Program(mapping, requant, product_shift, filters, at, after).commands())
 
 
 class _Program:
     def __init__(
-        self, mapping: Mapping, requant: Requant, product_shift: int, filters: FilterStream, at: Addresses
+        self,
+        mapping: Mapping,
+        requant: Requant,
+        product_shift: int,
+        filters: FilterStream,
+        at: Addresses,
+        after: AddParameters | PoolParameters | None,
     ):
         self._mapping, self._buffer, self._layer = mapping, mapping.buffer, mapping.layer
         self._requant, self._shift = requant, product_shift
@@ -81,6 +70,12 @@ class _Program:
             for tile in mapping.store_tiles
         ]
         self._parameters_stay = mapping.needs.parameters == 0
+        self._fused = None
+        if mapping.fusion is not None and after is not None:
+            tokens = OFMAP_FULL, OFMAP_FREE
+            self._fused = FusedLayer(mapping, after, self._items, at, tokens)
+        # Parameters that wait for the only ofmap area wait for the fused layer.
+        self._late = self._parameters_stay or self._buffer.ofmap.slots > 1
 
     def commands(self) -> Iterator[Command]:
         """All commands but `END`."""
@@ -102,14 +97,26 @@ class _Program:
                 yield from self._load_ifmap(load, 1)
             if item.first:
                 tile += 1
+                if tile and not self._late:
+                    yield from self._finish(tile - 1)
                 if not self._parameters_stay:
                     yield self._tile_parameters(item, tile)
             yield RUN, self._run(index, item, tile)
-            if item.last:
+            if item.last and self._fused is None:
                 yield STORE, self._store(item, tile)
             if index in ahead:
                 pieces = self._spread(ahead[index], index)
             yield from self._filter_loads(index, item, pieces)
+            if item.first and self._fused is not None:
+                yield from self._fused.load(tile)
+            if item.first and tile and self._late:
+                yield from self._finish(tile - 1)
+        yield from self._finish(tile)
+
+    def _finish(self, tile: int) -> Iterator[Command]:
+        """What a fused layer does with an ofmap tile."""
+        if self._fused is not None:
+            yield from self._fused.finish(tile)
 
     # -- ifmap ---------------------------------------------------------------------------------------------
     def _load_ifmap(self, number: int, pieces: int) -> Iterator[Command]:
@@ -228,9 +235,15 @@ class _Program:
         return self._load_parameters(first, end, tile % slots * self._mapping.needs.parameters, tokens)
 
     # -- ofmap ---------------------------------------------------------------------------------------------
-    def _ofmap_block_stride(self, item: RunItem) -> int:
-        window = item.window
-        return self._buffer.ofmap_block_stride or window.rows.count * window.columns.count
+    def _ofmap_strides(self, item: RunItem) -> tuple[int, int, int]:
+        """Of the tile in the buffer: words ahead of its first place, from row to row, from block to block."""
+        rows, columns = item.window.rows, item.window.columns
+        height, width, ahead = rows.count, columns.count, 0
+        if fusion := self._mapping.fusion:
+            row, column = fusion.rows[rows.first], fusion.columns[columns.first]
+            height, width = row.held, column.held
+            ahead = row.before * width + column.before
+        return ahead, width, self._buffer.ofmap_block_stride or height * width
 
     def _store(self, item: RunItem, tile: int) -> dict[str, int]:
         window, layout, ring = item.window, self._at.ofmap.layout, self._buffer.ofmap
@@ -243,7 +256,7 @@ class _Program:
             (window.columns.count, window.rows.count, -(-(end - first) // block)),
             (layout.row_words * WORD_BYTES, layout.plane_words * WORD_BYTES),
             ring.address(tile % ring.slots),
-            (window.columns.count, self._ofmap_block_stride(item)),
+            self._ofmap_strides(item)[1:],
         )
 
     # -- compute -------------------------------------------------------------------------------------------
@@ -323,13 +336,13 @@ class _Program:
         wait = OFMAP_FREE if tile >= ring.slots else 0
         if not self._parameters_stay:
             wait, entry = OFMAP_READY, tile % ring.slots * mapping.needs.parameters + lane
-        stride = self._ofmap_block_stride(item)
+        ahead, row_stride, stride = self._ofmap_strides(item)
         return {
             "wait_ofmap": wait if last and run is runs[0] else 0,
             "signal_ofmap": OFMAP_FULL if last and run is runs[-1] else 0,
-            "ofmap_base": ring.address(tile % ring.slots) + lane // mapping.block * stride,
+            "ofmap_base": ring.address(tile % ring.slots) + ahead + lane // mapping.block * stride,
             "ofmap_lane": lane % mapping.block,
-            "ofmap_row_stride": item.window.columns.count,
+            "ofmap_row_stride": row_stride,
             "ofmap_block_stride": stride,
             "parameter_base": entry,
             "zp_out": requant.zp_out,
@@ -343,28 +356,3 @@ def _cuts(size: int, pieces: int) -> list[tuple[int, int]]:
     """[0, size) in up to `pieces` nearly equal ranges."""
     pieces = min(size, pieces)
     return [(size * n // pieces, size * (n + 1) // pieces) for n in range(pieces)]
-
-
-def rectangle(
-    address: int,
-    words_rows_planes: tuple[int, int, int],
-    strides: tuple[int, int],
-    buffer_address: int,
-    buffer_strides: tuple[int, int],
-) -> dict[str, int]:
-    """Fields of a transfer; rows that follow each other on both sides become one, then planes likewise."""
-    words, rows, planes = words_rows_planes
-    (row_stride, plane_stride), (buffer_row_stride, buffer_plane_stride) = strides, buffer_strides
-    if row_stride == words * WORD_BYTES and buffer_row_stride == words and words * rows < 1 << 16:
-        words, rows = words * rows, 1
-    return {
-        "address": address,
-        "row_words": words,
-        "rows": rows,
-        "row_stride": row_stride,
-        "planes": planes,
-        "plane_stride": plane_stride,
-        "buffer_address": buffer_address,
-        "buffer_row_stride": buffer_row_stride,
-        "buffer_plane_stride": buffer_plane_stride,
-    }

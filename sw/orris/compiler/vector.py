@@ -16,8 +16,8 @@ from .constants import AREA_BYTES, padded_bytes
 from .elementwise import add_tiles, concat_tiles, upsample_tiles
 from .errors import CompileError
 from .layout import WORD_BYTES, ActivationLayout, pack_activations, unpack_activations, value_type
+from .places import Command, Placement, pack_program
 from .pooling import pool_tiles
-from .program import Command, Placement, pack_program
 from .vector_counts import vector_counts, vector_cycles
 from .vector_pipeline import VectorTile, pipeline
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from orris_hw.commands import COMMAND_WORDS, LOAD, STORE, VECTOR, VECTOR_OPS
 from orris_hw.config import AcceleratorConfig
 
-from .program import Command
+from .places import Command
 
 MEMORY_LATENCY = 100
-COMMAND_CYCLES = 35
-"""Of a VECTOR, beside those of its places."""
+COMMAND_CYCLES = {"max": 21, "copy": 21, "sum": 35, "add": 41}
+"""Of a VECTOR once it is handed out, beside those of its places: the states of the unit and its pipeline,
+from the first tap's address to the last result in the buffer."""
 
 _REQUANTISED = tuple(VECTOR_OPS.index(op) for op in ("sum", "add"))
 
@@ -18,7 +19,11 @@ def command_cycles(fields: dict[str, int], config: AcceleratorConfig) -> int:
     """Cycles of a VECTOR: those of its taps, and what the lanes need more than one for a word."""
     places = fields["planes"] * fields["rows"] * fields["columns"]
     lanes = config.block // config.vector.lanes - 1 if fields["op"] in _REQUANTISED else 0
-    return places * (fields["R"] * fields["S"] + lanes) + COMMAND_CYCLES
+    return places * (fields["R"] * fields["S"] + lanes) + _overhead(fields)
+
+
+def _overhead(fields: dict[str, int]) -> int:
+    return COMMAND_CYCLES[VECTOR_OPS[fields["op"]]]
 
 
 def vector_cycles(commands: Sequence[Command], config: AcceleratorConfig) -> int:
@@ -31,7 +36,7 @@ def vector_cycles(commands: Sequence[Command], config: AcceleratorConfig) -> int
     works = [fields for form, fields in commands if form is VECTOR]
     unit = sum(command_cycles(fields, config) for fields in works)
     counts = vector_counts(commands)
-    port = counts["glb_vector_read"] + counts["glb_ofmap_read"] + len(works) * COMMAND_CYCLES
+    port = counts["glb_vector_read"] + counts["glb_ofmap_read"] + sum(map(_overhead, works))
     return words[0] + max(sum(words[1:-1]), unit, port) + words[-1] + 2 * MEMORY_LATENCY
 
 

@@ -16,7 +16,7 @@ from orris_hw.commands import LOAD, STORE, VECTOR
 from orris_hw.config import AcceleratorConfig
 
 from .layout import WORD_BYTES
-from .program import Command
+from .places import Command
 
 SOURCE_FULL, SOURCE_FREE, RESULT_FULL, RESULT_FREE = range(1, 5)
 

@@ -10,6 +10,7 @@ from orris_hw.errors import OrrisError
 from ..layers import ConvLayer
 from ..mapper import AnyMapping, best_mappings
 from ..mapper import cycles as estimated_cycles
+from ..mapper.fusion import Tail
 from .energy import Energy, EnergyTable, energy, energy_table
 from .expected import expected_counters
 from .kept import keep, kept, question
@@ -89,6 +90,7 @@ def ranked_mappings(
     memory: MemoryTiming | None = None,
     table: EnergyTable | None = None,
     pixel_lanes: int | None = None,
+    after: Tail | None = None,
 ) -> list[Candidate]:
     """The best few mappings of a layer, the best first. They are kept for later processes.
 
@@ -96,7 +98,7 @@ def ranked_mappings(
     ----------
     aim : weight of time, 1 for least cycles, 0 for least energy.
     memory : behind the accelerator. table : what accesses cost.
-    pixel_lanes : layout of the ifmap, chosen if not given.
+    pixel_lanes : layout of the ifmap, chosen if not given. after : a layer to fuse to this one.
 
     Raises
     ------
@@ -105,10 +107,11 @@ def ranked_mappings(
     """
     memory, table = memory or MemoryTiming(), table or energy_table()
     asked = question(
-        layer, config, aim=aim, memory=asdict(memory), table=asdict(table), pixel_lanes=pixel_lanes
+        layer, config, after, aim=aim, memory=asdict(memory), table=asdict(table), pixel_lanes=pixel_lanes
     )
-    if not (found := kept(asked, layer=layer, config=config)):
-        found = _timed(layer, config, _Estimate(layer, config, aim, table), memory, pixel_lanes)
+    fused = {"after": after} if after else {}
+    if not (found := kept(asked, layer=layer, config=config, **fused)):
+        found = _timed(layer, config, _Estimate(layer, config, aim, table), memory, pixel_lanes, after)
         found.sort(key=lambda each: _candidate(*each, table).score(aim))
         keep(asked, found)
     return [_candidate(*each, table) for each in found]
@@ -120,11 +123,14 @@ def _timed(
     estimate: _Estimate,
     memory: MemoryTiming,
     pixel_lanes: int | None,
+    after: Tail | None,
 ) -> list[tuple[AnyMapping, Timing]]:
     """The mappings of the least estimates, each with what the cost model makes of it."""
     result: list[tuple[AnyMapping, Timing]] = []
     passes = 0
-    for mapping in best_mappings(layer, config, estimate, _CONSIDERED, pixel_lanes=pixel_lanes):
+    for mapping in best_mappings(
+        layer, config, estimate, _CONSIDERED, pixel_lanes=pixel_lanes, after=after
+    ):
         passes += mapping.all_passes
         if result and passes > _PASSES:
             break
@@ -146,11 +152,13 @@ def best_candidate(
     aim: float = 1.0,
     memory: MemoryTiming | None = None,
     pixel_lanes: int | None = None,
+    after: Tail | None = None,
 ) -> Candidate:
     """The first of `ranked_mappings`, whose parameters and errors these are. Kept once found."""
-    key = layer, layer.ifmap_zeros, config, aim, memory, pixel_lanes
+    key = layer, layer.ifmap_zeros, config, aim, memory, pixel_lanes, after
     if key not in _found:
-        _found[key] = ranked_mappings(layer, config, aim, memory=memory, pixel_lanes=pixel_lanes)[0]
+        ranked = ranked_mappings(layer, config, aim, memory=memory, pixel_lanes=pixel_lanes, after=after)
+        _found[key] = ranked[0]
     return _found[key]
 
 
@@ -160,6 +168,7 @@ def best_mapping(
     aim: float = 1.0,
     memory: MemoryTiming | None = None,
     pixel_lanes: int | None = None,
+    after: Tail | None = None,
 ) -> AnyMapping:
     """The mapping of `best_candidate`."""
-    return best_candidate(layer, config, aim, memory, pixel_lanes).mapping
+    return best_candidate(layer, config, aim, memory, pixel_lanes, after).mapping

@@ -1,6 +1,7 @@
 """Mappings that were found once, kept in files for later processes.
 
-A file holds the ranked mappings of one question (layer, configuration, aim, memory, energies), by their
+A file holds the ranked mappings of one question (layer and what is fused to it, configuration, aim,
+memory, energies), by their
 parameters, with the expected timing of each. It is in the directory of a digest of the sources that answer
 such a question, so that another version of the mapper or the cost model asks anew. Nothing in a file is
 trusted: what does not match the question or its own digest, or is no legal mapping, counts as not there.
@@ -22,6 +23,7 @@ from orris_hw.config import AcceleratorConfig
 
 from ..layers import ConvLayer
 from ..mapper import AnyMapping, DepthwiseMapping, Mapping
+from ..mapper.fusion import Tail
 from .program import Timing
 
 SOURCES = {
@@ -30,7 +32,7 @@ SOURCES = {
 }
 """What an answer depends on."""
 
-_GIVEN = ("layer", "config")
+_GIVEN = ("layer", "config", "after")
 """Fields of a mapping that come with the question."""
 _KINDS = {kind.__name__: kind for kind in (Mapping, DepthwiseMapping)}
 
@@ -39,11 +41,16 @@ Question = dict[str, Any]
 """Plain data."""
 
 
-def question(layer: ConvLayer, config: AcceleratorConfig, **rest: Any) -> Question:
+def question(layer: ConvLayer, config: AcceleratorConfig, after: Tail | None, **rest: Any) -> Question:
     """What the mappings depend on: everything but names."""
+    shapes = {"layer": _shape(layer), "after": _shape(after) if after else None}
+    return json.loads(json.dumps({**shapes, "config": config.content_hash(), **rest}))
+
+
+def _shape(layer: ConvLayer | Tail) -> dict[str, Any]:
     shape = asdict(layer)
     del shape["name"]
-    return json.loads(json.dumps({"layer": shape, "config": config.content_hash(), **rest}))
+    return shape | {"kind of layer": type(layer).__name__}
 
 
 def keep(asked: Question, found: Sequence[Found]) -> None:

@@ -49,8 +49,8 @@ def program_timing(
 class _Queue:
     """Commands of a kind on their way to their unit."""
 
-    def __init__(self) -> None:
-        self.room, self.items = Tokens(QUEUE_DEPTH), Tokens()
+    def __init__(self, depth: int = QUEUE_DEPTH) -> None:
+        self.room, self.items = Tokens(depth), Tokens()
         self.commands: deque[dict[str, int]] = deque()
 
 
@@ -62,7 +62,7 @@ class _Program:
         self._tokens = [Tokens() for _ in range(SEMAPHORES + 1)]
         self._compute = ComputeUnit(config, self._kernel, self._tokens, self._give, self._complete)
         self._config = config
-        self._queues = {"LOAD": _Queue(), "STORE": _Queue(), "RUN": _Queue(), "VECTOR": _Queue()}
+        self._queues = {"LOAD": _Queue(), "STORE": _Queue(), "RUN": _Queue(), "VECTOR": _Queue(1)}
         self._under_way, self._completed = 0, Tokens()
         compute = self._queues["RUN"]
         compute.room, compute.items, compute.commands = (

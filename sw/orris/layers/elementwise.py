@@ -5,6 +5,7 @@ from typing import Any
 
 from .checks import check_count
 from .layer import LayerError
+from .windows import WindowAxis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,16 @@ class AddLayer:
     def __post_init__(self) -> None:
         for letter in "NCHW":
             check_count(self.name, letter, getattr(self, letter))
+
+    @property
+    def vertical(self) -> WindowAxis:
+        """Rows: each value sees but one."""
+        return WindowAxis(self.H, self.H, 1, 1, 0)
+
+    @property
+    def horizontal(self) -> WindowAxis:
+        """Columns, likewise."""
+        return WindowAxis(self.W, self.W, 1, 1, 0)
 
     @property
     def ifmap_shapes(self) -> tuple[tuple[int, int, int, int], ...]:

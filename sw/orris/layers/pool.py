@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 
 from .checks import check_count
 from .layer import NO_PADDING, LayerError, Padding
+from .windows import WindowAxis
 
 PoolKind = Literal["max", "average"]
 POOL_KINDS: tuple[PoolKind, ...] = get_args(PoolKind)
@@ -86,6 +87,16 @@ class PoolLayer:
     def F(self) -> int:  # noqa: N802
         """Columns of the ofmap."""
         return (self.padded_W - self.S) // self.V + 1
+
+    @property
+    def vertical(self) -> WindowAxis:
+        """Rows under the windows."""
+        return WindowAxis(self.H, self.E, self.R, self.U, self.padding.top)
+
+    @property
+    def horizontal(self) -> WindowAxis:
+        """Columns under the windows."""
+        return WindowAxis(self.W, self.F, self.S, self.V, self.padding.left)
 
     @property
     def ifmap_shapes(self) -> tuple[tuple[int, int, int, int], ...]:

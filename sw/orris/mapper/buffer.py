@@ -1,4 +1,5 @@
-"""Where things live in the global buffer: psums, and rings of ifmap tiles, filter slots and ofmap tiles.
+"""Where things live in the global buffer: psums, and rings of ifmap tiles, filter slots and ofmap tiles, and
+of what a fused layer makes of those.
 
 Psums of column j fill bank j from offset 0. What is left of the banks of columns in use is taken by rings
 whose pieces each fit into one such rest (piece n in bank n: a stride of `depth` words); the other rings lie
@@ -33,6 +34,10 @@ class Needs:
     contents : different ifmap tiles. resident : those that are of use at once. filters : a filter slot.
     filter_slots : least number of slots. filter_total : slots of all filters. ofmap_blocks, ofmap_plane :
     ofmap tile. ofmap_tiles : their number. parameters : entries of an ofmap tile, 0 if all entries stay.
+
+    Of a fused layer: results : a tile of its result. result_tiles : their number. operand : the other one's
+    tile is there first, and the ofmap tile has to lie like it. kept : what is kept of ofmap tiles for later
+    ones, in each of `kept_areas` areas.
     """
 
     columns: int
@@ -47,22 +52,31 @@ class Needs:
     ofmap_plane: int
     ofmap_tiles: int
     parameters: int
+    results: int = 0
+    result_tiles: int = 0
+    operand: bool = False
+    kept: int = 0
+    kept_areas: int = 1
 
 
 @dataclass(frozen=True)
 class BufferPlan:
-    """The layout; `ofmap_block_stride` is 0 where an ofmap tile's channel blocks follow each other."""
+    """The layout; `ofmap_block_stride` is 0 where an ofmap tile's channel blocks follow each other. `results`
+    and `kept` have no words where nothing is fused."""
 
     psum_words: int
     ifmap: Ring
     filters: Ring
     ofmap: Ring
     ofmap_block_stride: int
+    results: Ring
+    kept: Ring
 
 
 def plan_buffer(config: AcceleratorConfig, needs: Needs) -> BufferPlan | None:
-    """The best layout that fits, or None: all ifmap tiles, else two, else one; two ofmap tiles, else one;
-    then as many filter slots as there is room for, and two rather than one before all else."""
+    """The best layout that fits, or None: all ifmap tiles, else two, else one; two ofmap tiles, else one,
+    of a fused layer's result as many; then as many filter slots as there is room for, and two rather than
+    one before all else."""
     useful = needs.contents, needs.resident, 2, 1
     ifmap_choices = sorted({min(needs.contents, n) for n in useful if n <= RING_LIMIT}, reverse=True)
     ofmap_limit = config.post_processing.channels // needs.parameters if needs.parameters else 2
@@ -89,7 +103,7 @@ def _apart(config: AcceleratorConfig, needs: Needs, plan: BufferPlan) -> BufferP
     for unit in (depth, 1):
         free = needs.columns * depth if needs.psums else 0
         moved: dict[str, Ring] = {}
-        for name in ("ifmap", "ofmap", "filters"):
+        for name in ("ifmap", "ofmap", "filters", "results", "kept"):
             ring: Ring = getattr(plan, name)
             if ring.base >= plan.ifmap.base:  # not in the rests of the psums' banks
                 moved[name] = replace(ring, base=free)
@@ -112,13 +126,17 @@ def _lay_out(
 
     blocks, plane = needs.ofmap_blocks, needs.ofmap_plane
     if split:
-        if plane > depth - offset or ofmap_slots * blocks > rests:
+        if needs.operand or plane > depth - offset or ofmap_slots * blocks > rests:
             return None
         ofmap, block_stride = Ring(offset, ofmap_slots, blocks * plane, blocks * depth), depth
         offset += plane
     else:
         ofmap, block_stride = Ring(free, ofmap_slots, blocks * plane, blocks * plane), 0
         free += ofmap_slots * blocks * plane
+    results = Ring(free, min(ofmap_slots, needs.result_tiles), needs.results, needs.results)
+    free += results.slots * results.words
+    kept = Ring(free, needs.kept_areas, needs.kept, needs.kept)
+    free += kept.slots * kept.words
     if free > config.glb_words:
         return None
 
@@ -132,4 +150,4 @@ def _lay_out(
         if behind > beside
         else Ring(offset, beside, needs.filters, depth)
     )
-    return BufferPlan(needs.psums, ifmap, filters, ofmap, block_stride)
+    return BufferPlan(needs.psums, ifmap, filters, ofmap, block_stride, results, kept)

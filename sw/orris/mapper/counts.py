@@ -13,7 +13,8 @@ passes over c, and x(f) = (f - 1) min(V, S) + S ifmap columns sent::
     ifmap words, buffer   sum_c sum_w words(w, c)      x sum_u sum_passes (channel blocks of the pass)
     filter words, buffer  number of w     x sum_u sum_c t ceil(p T / block) x L
     ofmap                 sum_w e f       x sum_u t p values written
-                          sum_w e f       x ceil(M / block) words read to be stored
+                          sum_w e f       x ceil(M / block) words read to be stored; with a layer of the
+                          vector unit fused, those of its result, and what `Fusion` says it moves
     ifmap beats           sum_c sum_w h(e) x(f)        x sum_u sum_passes (channel blocks) (beats of a pixel)
                           with h(e) = (e - 1) min(U, R) + R rows: each once, for all its PEs
     filter beats          number of w     x sum_u sum_c t ceil(p T / values of a beat) x L
@@ -140,7 +141,9 @@ def expected_counts(mapping: Mapping | DepthwiseMapping, commands: int = 0) -> d
     sweep = filter_sweep_words(mapping)
     sweeps = 1 if mapping.filters_stay else len(windows) // mapping.together
     loaded = ifmap_load_words(mapping) + sweep * sweeps
-    stored = area * ceil_div(layer.M, mapping.block)
+    planes, fusion = layer.N * ceil_div(layer.M, mapping.block), mapping.fusion
+    stored = planes * (fusion.places if fusion else layer.E * layer.F)
+    operand = planes * fusion.loaded if fusion else 0
     counts = {
         "macs": area * filters * taps,
         "spad_ifmap_read": area * sets * taps,
@@ -160,8 +163,10 @@ def expected_counts(mapping: Mapping | DepthwiseMapping, commands: int = 0) -> d
         "glb_psum_write": area * filters * (mapping.passes - 1),
         "glb_ofmap_write": area * filters,
         "glb_ofmap_read": stored,
-        "glb_load_write": loaded,
-        "dram_read_words": loaded + parameter_words(mapping) + COMMAND_WORDS * commands,
+        "glb_load_write": loaded + operand,
+        "glb_vector_read": planes * fusion.read if fusion else 0,
+        "glb_vector_write": planes * fusion.written if fusion else 0,
+        "dram_read_words": loaded + operand + parameter_words(mapping) + COMMAND_WORDS * commands,
         "dram_write_words": stored,
     }
     return counts | ({"commands": commands} if commands else {})

@@ -39,6 +39,7 @@ def _problems(mapping: Mapping) -> Iterator[str]:
     yield from _ranges(mapping)
     yield from _capacity(mapping)
     yield from _ifmap_network(mapping)
+    yield from _fused(mapping)
 
 
 def _shape(mapping: Mapping) -> Iterator[str]:
@@ -125,3 +126,12 @@ def _ifmap_network(mapping: Mapping) -> Iterator[str]:
     )
     if most * per_block > CHUNKS:
         yield f"a pass of {most * per_block} chunks of channels exceeds the limit of {CHUNKS}"
+
+
+def _fused(mapping: Mapping) -> Iterator[str]:
+    if mapping.fusion is None:
+        return
+    if not mapping.config.vector.lanes:
+        yield f"{mapping.config.name} has no vector unit, which a fused layer needs: set vector.lanes"
+    if problem := mapping.fusion.problem():
+        yield problem

@@ -13,6 +13,7 @@ from ..golden import RowWork
 from ..layers import ConvLayer
 from .buffer import BufferPlan, Needs, plan_buffer
 from .errors import MappingError
+from .fusion import Fusion, Tail
 from .limits import broken_limit
 from .tiling import (
     FilterRun,
@@ -83,6 +84,7 @@ class Mapping:
     held : what the buffer holds of a window at once: all "channels", those of a RUN ("chunk"), or only what
         the taps of a RUN see ("part").
     group : order "filters": windows that stay, and share the filters loaded once for them.
+    after : a layer of the vector unit that takes the ofmap from the buffer; it alone goes to memory.
 
     Raises
     ------
@@ -103,6 +105,7 @@ class Mapping:
     order: Order = "filters"
     held: Held = "channels"
     group: int = 1
+    after: Tail | None = None
 
     def __post_init__(self) -> None:
         if problem := broken_limit(self):
@@ -283,6 +286,11 @@ class Mapping:
             for index, (run, part) in enumerate(items):
                 yield RunItem(window, number, run, part, index == 0, index == len(items) - 1)
 
+    @cached_property
+    def fusion(self) -> Fusion | None:
+        """How `after` is laid over the ofmap tiles."""
+        return Fusion(self.layer, self.after, self.e, self.positions) if self.after is not None else None
+
     def accumulation_order(self) -> list[list[RowWork]]:
         """Passes of chains of PE rows from the bottom up, for `golden.conv2d_fixed_point`."""
         order = []
@@ -355,6 +363,8 @@ class Mapping:
         tiles = [(tile[0].first, max(run.end for run in tile)) for tile in self.store_tiles]
         all_stay = max(end for _, end in tiles) <= self.config.post_processing.channels
         psums = max(run.p for run in self.filter_runs) * positions
+        ofmap_blocks = max(ceil_div(end - first, self.block) for first, end in tiles)
+        fusion = self.fusion
         return Needs(
             columns=max(run.sets for run in self.filter_runs) * e,
             psums=ceil_div(psums, self.config.psums_per_word) if self.accumulates else 0,
@@ -364,10 +374,15 @@ class Mapping:
             filters=filters,
             filter_slots=max(self.slots_per_tile) if self.together > 1 else 1,
             filter_total=sum(self.slots_per_tile),
-            ofmap_blocks=max(ceil_div(end - first, self.block) for first, end in tiles),
-            ofmap_plane=e * positions,
+            ofmap_blocks=ofmap_blocks,
+            ofmap_plane=fusion.plane if fusion else e * positions,
             ofmap_tiles=len(self.windows) * len(tiles),
             parameters=0 if all_stay else max(end - first for first, end in tiles),
+            results=ofmap_blocks * fusion.results if fusion else 0,
+            result_tiles=self.layer.N * sum(fusion.result_tiles()) * len(tiles) if fusion else 0,
+            operand=bool(fusion and fusion.loaded),
+            kept=ofmap_blocks * (fusion.kept_rows + fusion.kept_columns) if fusion else 0,
+            kept_areas=1 if self.together == len(self.windows) else len(tiles),
         )
 
     @cached_property

@@ -10,6 +10,7 @@ from ..layers import ConvLayer
 from .cost import bucket, rank
 from .depthwise import DepthwiseMapping, map_depthwise
 from .errors import MappingError
+from .fusion import Tail
 from .limits import PASSES, POSITIONS, WORD_COLUMNS, broken_limit
 from .mapping import Held, Mapping, Order
 from .tiling import Part, ceil_div, part_columns, part_rows, parts, row_step
@@ -55,11 +56,12 @@ def map_layer(
     chunk: int | None = None,
     order: Order | None = None,
     pixel_lanes: int | None = None,
+    after: Tail | None = None,
 ) -> AnyMapping:
     """The mapping of fewest cycles by a closed estimate; `orris.cost.best_mapping` looks more closely.
 
     Given parameters are kept, the others are searched. `pixel_lanes` is the layout of the ifmap: by default
-    whole words of one pixel, fewer lanes for an ifmap of few channels.
+    whole words of one pixel, fewer lanes for an ifmap of few channels. `after` is fused to the layer.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def map_layer(
         No mapping is legal, and which limit binds.
     """
     given = dict(p=p, q=q, e=e, t=t, positions=positions, chunk=chunk)
-    return best_mappings(layer, config, LeastTime(), 1, given, order, pixel_lanes)[0]
+    return best_mappings(layer, config, LeastTime(), 1, given, order, pixel_lanes, after)[0]
 
 
 def best_mappings(
@@ -78,15 +80,17 @@ def best_mappings(
     given: dict[str, int | None] | None = None,
     order: Order | None = None,
     pixel_lanes: int | None = None,
+    after: Tail | None = None,
 ) -> list[AnyMapping]:
     """Up to `count` mappings, the best by `aim` first; otherwise as `map_layer`."""
     given = given or {}
-    search = _Search(layer, config, aim, given, order)
+    search = _Search(layer, config, aim, given, order, after)
     lanes = [pixel_lanes] if pixel_lanes is not None else _pixel_lanes(layer, config)
     attempts = ((choice, thorough) for thorough in (False, True) for choice in lanes)
     found = next((found for each in attempts if (found := search.best(each[0], count, each[1]))), [])
     result: list[AnyMapping] = list(found)
-    if order is None and pixel_lanes in (None, config.block) and not any(given.values()):
+    free = order is None and after is None and not any(given.values())
+    if free and pixel_lanes in (None, config.block):
         if (stacked := map_depthwise(layer, config)) is not None:
             result.append(stacked)
     if not result:
@@ -126,8 +130,9 @@ class _Search:
         aim: Aim,
         given: dict[str, int | None],
         order: Order | None,
+        after: Tail | None,
     ):
-        self._layer, self._config, self._aim = layer, config, aim
+        self._layer, self._config, self._aim, self._after = layer, config, aim, after
         self._given = {name: value for name, value in given.items() if value is not None}
         self._orders: tuple[Order, ...] = (order,) if order is not None else ("filters", "windows")
         self._thorough = False
@@ -247,7 +252,7 @@ class _Search:
                 try:
                     mapping = Mapping(
                         self._layer, self._config, **(shape | {"rows": rows}), chunk=chunk,
-                        pixel_lanes=pixel_lanes, order=order, held=held,
+                        pixel_lanes=pixel_lanes, order=order, held=held, after=self._after,
                     )
                 except MappingError as error:
                     self.reason = str(error)

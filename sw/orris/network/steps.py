@@ -84,7 +84,7 @@ class ConvolutionStep:
 
     @property
     def output_layout(self) -> ActivationLayout:
-        return ofmap_layout(self.layer, self.mapping.config)
+        return ofmap_layout(self.mapping)
 
     @property
     def unit(self) -> str:
