@@ -4,6 +4,7 @@ Bounds of an activation are real numbers, None for no bound. Axes count from 0, 
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ..golden import Rounding
 from ..layers import Padding
@@ -84,10 +85,40 @@ class Add(Operator):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Subtract(Operator):
+    """The first tensor less the second."""
+
+    bounds: tuple[float | None, float | None] = NO_BOUNDS
+
+
+@dataclass(frozen=True, kw_only=True)
 class Multiply(Operator):
     """The product of two tensors, element by element."""
 
     bounds: tuple[float | None, float | None] = NO_BOUNDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extreme(Operator):
+    """The larger (`largest`) or the smaller of two tensors' values, element by element."""
+
+    largest: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtremeOver(Operator):
+    """The largest (`largest`) or the smallest value over `axes`."""
+
+    largest: bool
+    axes: tuple[int, ...]
+    keep: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slope(Operator):
+    """Values below 0 times a factor: `alpha`, or where there is a second input, its values."""
+
+    alpha: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +151,26 @@ class Slice(Operator):
 
 @dataclass(frozen=True, kw_only=True)
 class Pad(Operator):
-    """(before, after) for each axis, filled with what stands for zero."""
+    """(before, after) for each axis, filled with `fill` (None: what stands for zero), or with what is inside:
+    mirrored with the edge ("symmetric") or without ("reflect"), or the edge itself ("edge")."""
 
     amounts: tuple[tuple[int, int], ...]
+    fill: int | None = None
+    mode: Literal["constant", "reflect", "symmetric", "edge"] = "constant"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread(Operator):
+    """Zeros between the values along height and width: value i goes to place i times the factor."""
+
+    factors: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gather(Operator):
+    """What the indices of the second input name along `axis`."""
+
+    axis: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,14 +191,44 @@ class Resize(Operator):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interpolate(Operator):
+    """Between the four nearest values along height and width, in the shape of the output.
+
+    `corners`: the outermost values are at the corners of both images; `centred`: values stand for the middle
+    of their pixels.
+    """
+
+    corners: bool
+    centred: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Softmax(Operator):
     axis: int
     beta: float = 1.0
 
 
+Function = Literal["logistic", "tanh", "hard swish", "hard sigmoid", "elu", "exp"]
+
+
 @dataclass(frozen=True, kw_only=True)
-class Logistic(Operator):
-    """1 / (1 + exp(-x))."""
+class Activation(Operator):
+    """A function of each value.
+
+    Parameters
+    ----------
+    function : "logistic" is 1 / (1 + exp(-x)); "hard sigmoid" is `alpha` x + `beta`, from 0 to 1; "hard
+        swish" is x times that of 1/6 and 1/2; "elu" is `alpha` (exp(x) - 1) below 0.
+    """
+
+    function: Function
+    alpha: float = 1.0
+    beta: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cast(Operator):
+    """The same numbers in another type."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,17 @@ def from_signed(values: IntArray, tensor: Tensor) -> NDArray:
     return values.view(np.uint8) ^ np.uint8(128) if tensor.dtype == np.uint8 else values
 
 
+def in_single(*scales: float, over: float = 1.0) -> float:
+    """Scales multiplied from left to right, and divided by `over`, in single precision.
+
+    Some of TFLite's kernels make their multipliers so, others in double.
+    """
+    product = np.float32(1)
+    for scale in scales:
+        product = product * np.float32(scale)
+    return float(product / np.float32(over))
+
+
 def value_bounds(tensor: Tensor, bounds: Bounds) -> tuple[int, int]:
     """The least and the largest quantised value between two real bounds, in the tensor's own type."""
     info, scale = np.iinfo(tensor.dtype), np.float32(tensor.scale)
@@ -119,7 +130,10 @@ def _quantised(
         raise ModelError(f"{operator.name}: 16-bit values have zero point 0")
     low, high = value_bounds(ofmap, operator.bounds)
     offset = unsigned_offset(ofmap)
-    scales = np.broadcast_to(ifmap.scale * weights.quantisation.scale / ofmap.scale, (layer.M,))
+    products = ifmap.scale * weights.quantisation.scale
+    if graph.arithmetic == "tflite" and ifmap.dtype == np.uint8 and isinstance(operator, ops.Convolution):
+        products = products.astype(np.float32).astype(np.float64)
+    scales = np.broadcast_to(products / ofmap.scale, (layer.M,))
     bias, wide = _bias(graph, operator, layer.M), ifmap.dtype == np.int16
     limits = {"act_min": low - offset, "act_max": high - offset}
     if wide and isinstance(operator, ops.Convolution):

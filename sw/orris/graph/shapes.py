@@ -2,6 +2,7 @@
 
 from functools import singledispatch
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -131,8 +132,9 @@ def pool_size(operator: ops.Pool, H: int, W: int) -> tuple[int, int]:
     return E, F
 
 
-@output_shapes.register
-def _(operator: ops.Mean, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+@output_shapes.register(ops.Mean)
+@output_shapes.register(ops.ExtremeOver)
+def _(operator: Any, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
     return [_without(inputs[0].shape, operator.axes, operator.keep)]
 
 
@@ -147,7 +149,9 @@ def _without(shape: Shape, axes: tuple[int, ...], keep: bool) -> Shape:
 
 
 @output_shapes.register(ops.Add)
+@output_shapes.register(ops.Subtract)
 @output_shapes.register(ops.Multiply)
+@output_shapes.register(ops.Extreme)
 def _(operator: ops.Operator, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
     return [np.broadcast_shapes(inputs[0].shape, inputs[1].shape)]
 
@@ -207,6 +211,25 @@ def _(operator: ops.Transpose, inputs: list[Tensor], outputs: list[Tensor], layo
 def _(operator: ops.Resize, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
     N, C, H, W = image_shape(inputs[0].shape, layout)
     return [file_shape((N, C, H * operator.factors[0], W * operator.factors[1]), layout)]
+
+
+@output_shapes.register
+def _(operator: ops.Interpolate, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    N, C, _, _ = image_shape(inputs[0].shape, layout)
+    return [file_shape((N, C, *image_shape(outputs[0].shape, layout)[2:]), layout)]
+
+
+@output_shapes.register
+def _(operator: ops.Spread, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    N, C, H, W = image_shape(inputs[0].shape, layout)
+    U, V = operator.factors
+    return [file_shape((N, C, (H - 1) * U + 1, (W - 1) * V + 1), layout)]
+
+
+@output_shapes.register
+def _(operator: ops.Gather, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    shape, axis = inputs[0].shape, operator.axis
+    return [(*shape[:axis], *inputs[1].shape, *shape[axis + 1 :])]
 
 
 @output_shapes.register

@@ -44,7 +44,7 @@ def _fuse_pads(graph: Graph) -> Graph:
 def _joined_padding(graph: Graph, pad: ops.Pad, conv: ops.Convolution) -> Padding | None:
     """Both paddings in one, or None where the convolution cannot have it."""
     before, after = graph.tensors[pad.input], graph.tensors[pad.output]
-    if before.quantisation != after.quantisation:
+    if before.quantisation != after.quantisation or pad.mode != "constant" or pad.fill is not None:
         return None
     batch, channels, (top, bottom), (left, right) = (
         pad.amounts if graph.layout == "NCHW" else (pad.amounts[i] for i in (0, 3, 1, 2))

@@ -13,7 +13,7 @@ from ..golden.pool import window_counts
 from ..layers import AddLayer, ConcatLayer, LayerError, PoolLayer, UpsampleLayer
 from . import operators as ops
 from .graph import Graph
-from .quantised import Bounds, unsigned_offset, value_bounds
+from .quantised import Bounds, in_single, unsigned_offset, value_bounds
 from .tensor import Tensor
 from .views import view_shape
 
@@ -75,9 +75,12 @@ def _layer(
                 return layer, mean_parameters(graph, layer, before, after)
             raise NotVector("a mean over other axes than height and width")
         case ops.Clamp() | ops.Quantise():
-            bounds = operator.bounds if isinstance(operator, ops.Clamp) else (None, None)
             layer = PoolLayer(kind="average", R=1, S=1, **shape)
-            return layer, scaled_parameters(graph, layer, before, after, bounds, "double")
+            bounds, factor = (None, None), before.scale / after.scale
+            if isinstance(operator, ops.Clamp):
+                bounds = operator.bounds
+                factor = in_single(before.scale, over=after.scale) if graph.arithmetic == "tflite" else factor
+            return layer, scaled_parameters(graph, layer, before, after, bounds, "double", factor)
         case ops.Add():
             other = graph.tensors[operator.inputs[1]]
             if other.shape != before.shape:
@@ -141,16 +144,22 @@ def average_parameters(
         counts = window_counts(layer)
         if before.scale == after.scale and any(count % 2 == 0 for count in counts):
             raise NotVector("averages half way between two steps")
-        return scaled_parameters(graph, layer, before, after, bounds, "single")
+        factor = before.scale / after.scale
+        return scaled_parameters(graph, layer, before, after, bounds, "single", factor)
     offset = -unsigned_offset(before)
     return PoolParameters(zp_in=offset, zp_out=offset, **_signed_bounds(after, bounds))
 
 
 def scaled_parameters(
-    graph: Graph, layer: PoolLayer, before: Tensor, after: Tensor, bounds: Bounds, rounding: str
+    graph: Graph,
+    layer: PoolLayer,
+    before: Tensor,
+    after: Tensor,
+    bounds: Bounds,
+    rounding: str,
+    factor: float,
 ) -> PoolParameters:
-    """Of an average with a change of scale, by a multiplier for each count of values."""
-    factor = before.scale / after.scale
+    """Of an average with a change of scale by `factor`, a multiplier for each count of values."""
     return PoolParameters(
         scales={count: quantise_multiplier(factor / count) for count in window_counts(layer)},
         rounding="double" if rounding == "double" and graph.arithmetic == "tflite" else "single",

@@ -240,7 +240,8 @@ def qlinear_softmax(builder: Builder, node: Node) -> None:
 
 
 def qlinear_sigmoid(builder: Builder, node: Node) -> None:
-    builder.add(ops.Logistic(**_common(node, [_quantised(builder, node, 0)], [_made(builder, node, 3)])))
+    common = _common(node, [_quantised(builder, node, 0)], [_made(builder, node, 3)])
+    builder.add(ops.Activation(**common, function="logistic"))
 
 
 def arg_max(builder: Builder, node: Node) -> None:
@@ -473,7 +474,7 @@ CONVERTERS: dict[str, Converter] = {
     "Relu": clamp,
     "Reshape": reshape,
     "Resize": resize,
-    "Sigmoid": _host(lambda builder, node, common: ops.Logistic(**common)),
+    "Sigmoid": _host(lambda builder, node, common: ops.Activation(**common, function="logistic")),
     "Softmax": _host(_softmax),
     "Squeeze": reshape,
     "Transpose": transpose,

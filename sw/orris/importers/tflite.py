@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ..graph import ELEMENTS_LIMIT, Graph, ModelError, Quantisation, Tensor
 from ..graph.operators import Operator
 from .flatbuffer import entries, numbers, reading
-from .tflite_operators import CONVERTERS, Source
+from .tflite_operators import CONVERTERS
+from .tflite_source import Source
 from .unsupported import Refusals, Unsupported
 
 DTYPES: dict[int, np.dtype] = {

@@ -20,7 +20,14 @@ Where = Literal["array", "vector", "host", "nowhere"]
 
 HOST_REASONS: dict[type[ops.Operator], str] = {
     ops.Softmax: "exponentials",
-    ops.Logistic: "exponentials",
+    ops.Activation: "a function of each value",
+    ops.Slope: "a function of each value",
+    ops.Subtract: "a difference",
+    ops.Multiply: "a product of tensors",
+    ops.Extreme: "a comparison of tensors",
+    ops.ExtremeOver: "a comparison of values",
+    ops.Interpolate: "interpolation",
+    ops.Cast: "another type",
     ops.Quantise: "change of scale",
     ops.Dequantise: "real numbers",
     ops.ArgMax: "an index, not values",

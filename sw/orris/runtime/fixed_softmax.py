@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..golden import quantise_multiplier, requantise
+from .rounding import shifted_right
 
 Raw = NDArray[np.int64]
 
@@ -25,12 +26,6 @@ def _times(first: Raw | int, second: Raw | int) -> Raw:
     return requantise(np.asarray(first, np.int64), np.asarray(second, np.int64), 0, "double").astype(np.int64)
 
 
-def _shifted_right(values: Raw, bits: int) -> Raw:
-    """Divided by 2^bits, ties away from zero."""
-    mask = (1 << bits) - 1
-    return (values >> bits) + ((values & mask) > (mask >> 1) + (values < 0))
-
-
 def _shifted_left(values: Raw, bits: int) -> Raw:
     return np.clip(values << bits, -_MOST - 1, _MOST)
 
@@ -43,7 +38,7 @@ def _exponential(exponents: Raw) -> Raw:
     x = _shifted_left(within, EXPONENT_BITS) + (1 << 28)
     x2 = _times(x, x)
     x3, x4 = _times(x2, x), _times(x2, x2)
-    tail = _shifted_right(_times(_shifted_right(x4, 2) + x3, _THIRD) + x2, 1)
+    tail = shifted_right(_times(shifted_right(x4, 2) + x3, _THIRD) + x2, 1)
     result = _EXP_EIGHTH + _times(_EXP_EIGHTH, x + tail)
     rest = within - exponents
     for bit, factor in enumerate(_FACTORS, start=fraction - 2):
@@ -76,11 +71,9 @@ def softmax_8_bits(values: NDArray, scale: float, beta: float) -> NDArray[np.int
     near = distances >= least
     exponents = _times(np.where(near, distances, 0) << max(shift, 0), multiplier)
     powers = _exponential(exponents)
-    sums = np.where(near, _shifted_right(powers, SUM_BITS), 0).sum(-1, keepdims=True)
+    sums = np.where(near, shifted_right(powers, SUM_BITS), 0).sum(-1, keepdims=True)
     headroom = 32 - np.ceil(np.log2(sums + 1)).astype(np.int64)  # leading zeros of 32 bits
     share = _reciprocal((sums << headroom) - (1 << 31))
     bits = SUM_BITS - headroom + 31 - 8
     results = _times(share, powers)
-    mask = (np.int64(1) << bits) - 1
-    rounded = (results >> bits) + ((results & mask) > (mask >> 1) + (results < 0))
-    return np.where(near, np.clip(rounded - 128, -128, 127), -128)
+    return np.where(near, np.clip(shifted_right(results, bits) - 128, -128, 127), -128)

@@ -10,7 +10,7 @@ from ..graph import Arithmetic, Graph
 from ..graph import operators as ops
 from ..graph.quantised import from_signed, quantised_convolution, quantised_rows, to_signed
 from ..graph.shapes import file_shape
-from . import images, layout_kernels, onnx_kernels, tflite_kernels
+from . import images, layout_kernels, onnx_kernels, tflite_functions, tflite_kernels
 
 Kernel = Callable[[Graph, Any, list[NDArray]], list[NDArray]]
 
@@ -47,6 +47,11 @@ _ANY_ARITHMETIC: dict[type[ops.Operator], Kernel] = {
     ops.Transpose: layout_kernels.transpose,
     ops.Resize: layout_kernels.resize,
     ops.ArgMax: layout_kernels.arg_max,
+    ops.Spread: layout_kernels.spread,
+    ops.Gather: layout_kernels.gather,
+    ops.Extreme: layout_kernels.extreme,
+    ops.ExtremeOver: layout_kernels.extreme_over,
+    ops.Cast: layout_kernels.cast,
 }
 _TFLITE: dict[type[ops.Operator], Kernel] = {
     ops.Pool: images.vector_kernel,
@@ -55,7 +60,10 @@ _TFLITE: dict[type[ops.Operator], Kernel] = {
     ops.Mean: tflite_kernels.mean,
     ops.Clamp: tflite_kernels.clamp,
     ops.Softmax: tflite_kernels.softmax,
-    ops.Logistic: tflite_kernels.logistic,
+    ops.Subtract: tflite_kernels.subtract,
+    ops.Slope: tflite_kernels.slope,
+    ops.Interpolate: tflite_kernels.interpolate,
+    ops.Activation: tflite_functions.activation,
     ops.Quantise: tflite_kernels.quantise,
     ops.Dequantise: tflite_kernels.dequantise,
 }
@@ -66,7 +74,10 @@ _ONNX: dict[type[ops.Operator], Kernel] = {
     ops.Mean: onnx_kernels.mean,
     ops.Clamp: onnx_kernels.clamp,
     ops.Softmax: onnx_kernels.softmax,
-    ops.Logistic: onnx_kernels.logistic,
+    ops.Subtract: onnx_kernels.subtract,
+    ops.Slope: onnx_kernels.slope,
+    ops.Activation: onnx_kernels.activation,
+    ops.Interpolate: onnx_kernels.interpolate,
     ops.Quantise: onnx_kernels.quantise,
     ops.Dequantise: onnx_kernels.dequantise,
 }

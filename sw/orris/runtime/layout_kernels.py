@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph import Graph
+from ..graph import Graph, ModelError
 from ..graph import operators as ops
 
 
@@ -22,10 +22,45 @@ def slice_(graph: Graph, operator: ops.Slice, inputs: list[NDArray]) -> list[NDA
 
 
 def pad(graph: Graph, operator: ops.Pad, inputs: list[NDArray]) -> list[NDArray]:
-    """With the zero point, where there is one: padding stands for zero."""
-    quantisation = graph.tensors[operator.input].quantisation
-    fill = 0 if quantisation is None else int(quantisation.zero_point[0])
+    if operator.mode != "constant":
+        return [np.pad(inputs[0], operator.amounts, mode=operator.mode)]
+    fill = _zero(graph, operator) if operator.fill is None else operator.fill
     return [np.pad(inputs[0], operator.amounts, constant_values=fill)]
+
+
+def _zero(graph: Graph, operator: ops.Operator) -> int:
+    """What stands for zero in an operator's input."""
+    quantisation = graph.tensors[operator.input].quantisation
+    return 0 if quantisation is None else int(quantisation.zero_point[0])
+
+
+def spread(graph: Graph, operator: ops.Spread, inputs: list[NDArray]) -> list[NDArray]:
+    result = np.full(graph.tensors[operator.output].shape, _zero(graph, operator), inputs[0].dtype)
+    (U, V), image = operator.factors, slice(None)
+    places = (slice(None, None, U), slice(None, None, V))
+    result[(image, *places) if graph.layout == "NHWC" else (image, image, *places)] = inputs[0]
+    return [result]
+
+
+def gather(graph: Graph, operator: ops.Gather, inputs: list[NDArray]) -> list[NDArray]:
+    values, indices = inputs
+    size = values.shape[operator.axis]
+    for index in indices[(indices < -size) | (indices >= size)][:1]:
+        raise ModelError(f"{operator.name}: index {index} is outside the {size} of axis {operator.axis}")
+    return [np.take(values, indices.astype(np.int64), operator.axis)]
+
+
+def extreme(graph: Graph, operator: ops.Extreme, inputs: list[NDArray]) -> list[NDArray]:
+    return [(np.maximum if operator.largest else np.minimum)(*inputs)]
+
+
+def extreme_over(graph: Graph, operator: ops.ExtremeOver, inputs: list[NDArray]) -> list[NDArray]:
+    over = np.max if operator.largest else np.min
+    return [over(inputs[0], operator.axes, keepdims=operator.keep)]
+
+
+def cast(graph: Graph, operator: ops.Cast, inputs: list[NDArray]) -> list[NDArray]:
+    return [inputs[0].astype(graph.tensors[operator.output].dtype)]
 
 
 def reshape(graph: Graph, operator: ops.Reshape, inputs: list[NDArray]) -> list[NDArray]:

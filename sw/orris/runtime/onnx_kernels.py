@@ -1,5 +1,7 @@
 """Operators as ONNX Runtime computes them on quantised tensors: in real numbers, rounded half to even."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 from ..graph import Graph
 from ..graph import operators as ops
 from .images import vector_kernel
+from .interpolation import in_reals
 from .tflite_kernels import dequantise as to_real
 
 Values = list[NDArray]
@@ -95,9 +98,39 @@ def mean(graph: Graph, operator: ops.Mean, inputs: Values) -> Values:
     return [_quantised(graph, operator.output, means.astype(np.float32))]
 
 
-def logistic(graph: Graph, operator: ops.Logistic, inputs: Values) -> Values:
+def activation(graph: Graph, operator: ops.Activation, inputs: Values) -> Values:
     (real,) = _reals(graph, operator, inputs)
-    return [_quantised(graph, operator.output, 1 / (1 + np.exp(-real)))]
+    return [_quantised(graph, operator.output, _FUNCTIONS[operator.function](real, operator))]
+
+
+def _hard_sigmoid(x: NDArray[np.float32], alpha: float, beta: float) -> NDArray[np.float32]:
+    return np.clip(np.float32(alpha) * x + np.float32(beta), np.float32(0), np.float32(1))
+
+
+_FUNCTIONS: dict[str, Callable[[NDArray[np.float32], ops.Activation], NDArray]] = {
+    "logistic": lambda x, _: 1 / (1 + np.exp(-x)),
+    "tanh": lambda x, _: np.tanh(x),
+    "exp": lambda x, _: np.exp(x),
+    "elu": lambda x, operator: np.where(x < 0, np.float32(operator.alpha) * np.expm1(x), x),
+    "hard sigmoid": lambda x, operator: _hard_sigmoid(x, operator.alpha, operator.beta),
+    "hard swish": lambda x, _: x * _hard_sigmoid(x, 1 / 6, 1 / 2),
+}
+
+
+def subtract(graph: Graph, operator: ops.Subtract, inputs: Values) -> Values:
+    first, second = _reals(graph, operator, inputs)
+    return [_quantised(graph, operator.output, _bounded(first - second, operator.bounds))]
+
+
+def slope(graph: Graph, operator: ops.Slope, inputs: Values) -> Values:
+    real, *alpha = _reals(graph, operator, inputs)
+    factor = alpha[0] if alpha else np.float32(operator.alpha)
+    return [_quantised(graph, operator.output, np.where(real < 0, real * factor, real))]
+
+
+def interpolate(graph: Graph, operator: ops.Interpolate, inputs: Values) -> Values:
+    (real,) = _reals(graph, operator, inputs)
+    return [_quantised(graph, operator.output, in_reals(graph, operator, real))]
 
 
 def softmax(graph: Graph, operator: ops.Softmax, inputs: Values) -> Values:

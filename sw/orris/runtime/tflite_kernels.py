@@ -3,30 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..golden import quantise_multiplier, requantise
-from ..graph import Graph, ModelError, Tensor
+from ..golden import requantise
+from ..golden.add import HEADROOM
+from ..graph import Graph, ModelError
 from ..graph import operators as ops
-from ..graph.quantised import value_bounds
+from ..graph.quantised import in_single, value_bounds
 from ..graph.vector import mean_multiplier
 from .fixed_softmax import softmax_8_bits
+from .interpolation import fixed_point, in_reals
+from .rounding import rounded, saturated, scaled
+from .table_softmax import softmax_16_bits
 
 Values = list[NDArray]
-
-
-def rounded(real: NDArray) -> NDArray:
-    """To whole numbers, ties away from zero."""
-    return np.trunc(real + np.copysign(real.dtype.type(0.5), real))
-
-
-def _saturated(values: NDArray, tensor: Tensor, low: int | None = None, high: int | None = None) -> NDArray:
-    info = np.iinfo(tensor.dtype)
-    low, high = info.min if low is None else low, info.max if high is None else high
-    return np.clip(values, low, high).astype(tensor.dtype)
-
-
-def _scaled(values: NDArray, real: float) -> NDArray[np.int64]:
-    """Integers times a real number as the reference multiplies: 31-bit multiplier, two roundings."""
-    return requantise(values.astype(np.int64), *quantise_multiplier(real), "double").astype(np.int64)
 
 
 def mean(graph: Graph, operator: ops.Mean, inputs: Values) -> Values:
@@ -35,8 +23,8 @@ def mean(graph: Graph, operator: ops.Mean, inputs: Values) -> Values:
     count = int(np.prod([before.shape[axis] for axis in operator.axes]))
     sums = inputs[0].astype(np.int64).sum(operator.axes).reshape(after.shape)
     centred = sums - count * before.zero_point
-    scaled = requantise(centred, *mean_multiplier(before, after, count), "double").astype(np.int64)
-    return [_saturated(scaled + after.zero_point, after)]
+    result = requantise(centred, *mean_multiplier(before, after, count), "double").astype(np.int64)
+    return [saturated(result + after.zero_point, after)]
 
 
 def multiply(graph: Graph, operator: ops.Multiply, inputs: Values) -> Values:
@@ -45,14 +33,49 @@ def multiply(graph: Graph, operator: ops.Multiply, inputs: Values) -> Values:
     product = (inputs[0].astype(np.int64) - first.zero_point) * (
         inputs[1].astype(np.int64) - second.zero_point
     )
-    scaled = _scaled(product, first.scale * second.scale / after.scale)
-    return [_saturated(scaled + after.zero_point, after, *value_bounds(after, operator.bounds))]
+    result = scaled(product, in_single(first.scale, second.scale, over=after.scale))
+    return [saturated(result + after.zero_point, after, *value_bounds(after, operator.bounds))]
+
+
+def subtract(graph: Graph, operator: ops.Subtract, inputs: Values) -> Values:
+    """As the sum: operands are brought to twice the larger scale, raised by some bits."""
+    first, second = (graph.tensors[name] for name in operator.inputs)
+    after = graph.tensors[operator.output]
+    headroom, common = HEADROOM[np.dtype(f"i{after.dtype.itemsize}")], 2 * max(first.scale, second.scale)
+    operands = [
+        scaled((values.astype(np.int64) - tensor.zero_point) << headroom, tensor.scale / common)
+        for values, tensor in zip(inputs, (first, second), strict=True)
+    ]
+    result = scaled(operands[0] - operands[1], common / ((1 << headroom) * after.scale))
+    return [saturated(result + after.zero_point, after, *value_bounds(after, operator.bounds))]
+
+
+def slope(graph: Graph, operator: ops.Slope, inputs: Values) -> Values:
+    before, after = graph.tensors[operator.input], graph.tensors[operator.output]
+    values = inputs[0].astype(np.int64) - before.zero_point
+    if len(inputs) > 1:
+        alpha = graph.tensors[operator.inputs[1]]
+        factor = in_single(before.scale, alpha.scale, over=after.scale)
+        below = scaled(values * (inputs[1].astype(np.int64) - alpha.zero_point), factor)
+    else:
+        below = scaled(values, in_single(before.scale, operator.alpha, over=after.scale))
+    above = scaled(values, in_single(before.scale, over=after.scale))
+    return [saturated(np.where(values >= 0, above, below) + after.zero_point, after)]
+
+
+def interpolate(graph: Graph, operator: ops.Interpolate, inputs: Values) -> Values:
+    """Signed values in fixed point, unsigned ones in single precision."""
+    after = graph.tensors[operator.output]
+    if after.dtype == np.uint8:
+        return [saturated(rounded(in_reals(graph, operator, inputs[0])), after)]
+    return [saturated(fixed_point(graph, operator, inputs[0]), after)]
 
 
 def clamp(graph: Graph, operator: ops.Clamp, inputs: Values) -> Values:
     before, after = graph.tensors[operator.input], graph.tensors[operator.output]
-    scaled = _scaled(inputs[0].astype(np.int64) - before.zero_point, before.scale / after.scale)
-    return [_saturated(scaled + after.zero_point, after, *value_bounds(after, operator.bounds))]
+    factor = in_single(before.scale, over=after.scale)
+    result = scaled(inputs[0].astype(np.int64) - before.zero_point, factor)
+    return [saturated(result + after.zero_point, after, *value_bounds(after, operator.bounds))]
 
 
 def quantise(graph: Graph, operator: ops.Quantise, inputs: Values) -> Values:
@@ -60,9 +83,9 @@ def quantise(graph: Graph, operator: ops.Quantise, inputs: Values) -> Values:
     if inputs[0].dtype.kind == "f":
         real = inputs[0].astype(np.float32) / np.float32(after.scale)
         with np.errstate(invalid="ignore"):
-            return [_saturated(np.nan_to_num(rounded(real)) + after.zero_point, after)]
-    scaled = _scaled(inputs[0].astype(np.int64) - before.zero_point, before.scale / after.scale)
-    return [_saturated(scaled + after.zero_point, after)]
+            return [saturated(np.nan_to_num(rounded(real)) + after.zero_point, after)]
+    result = scaled(inputs[0].astype(np.int64) - before.zero_point, before.scale / after.scale)
+    return [saturated(result + after.zero_point, after)]
 
 
 def dequantise(graph: Graph, operator: ops.Dequantise, inputs: Values) -> Values:
@@ -75,20 +98,10 @@ def dequantise(graph: Graph, operator: ops.Dequantise, inputs: Values) -> Values
     return [((inputs[0].astype(np.int64) - zero_point) * scale).astype(np.float32)]
 
 
-def logistic(graph: Graph, operator: ops.Logistic, inputs: Values) -> Values:
-    """By a table of all 256 values, made in single precision."""
-    before, after = graph.tensors[operator.input], graph.tensors[operator.output]
-    info = np.iinfo(before.dtype)
-    keys = np.arange(info.min, info.max + 1)
-    one = np.float32(1)
-    real = np.float32(before.scale) * (keys - before.zero_point).astype(np.float32)
-    results = rounded(one / (one + np.exp(-real)) * (one / np.float32(after.scale)))
-    table = _saturated(results + after.zero_point, after)
-    return [table[inputs[0].astype(np.int64) - info.min]]
-
-
 def softmax(graph: Graph, operator: ops.Softmax, inputs: Values) -> Values:
-    """In fixed point; the output's scale is 1/256, its zero point the least value."""
+    """In fixed point; the output's scale is 1/256, its zero point the least value (16 bits: 1/32768, 0)."""
     before, after = graph.tensors[operator.input], graph.tensors[operator.output]
+    if after.dtype == np.int16:
+        return [softmax_16_bits(inputs[0], before.scale, operator.beta).astype(np.int16)]
     shares = softmax_8_bits(inputs[0], before.scale, operator.beta)
     return [(shares - np.iinfo(np.int8).min + after.zero_point).astype(after.dtype)]
