@@ -4,6 +4,7 @@ import random
 from collections import deque
 from enum import Enum
 
+from amaranth.hdl import Const
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
@@ -132,7 +133,8 @@ class Bench:
         given = []
 
         async def bench(ctx):
-            async for _, _, give, semaphore, count in ctx.tick().sample(port.give, port.id, port.count):
+            tokens = port.count if port.signature.counted else Const(1)
+            async for _, _, give, semaphore, count in ctx.tick().sample(port.give, port.id, tokens):
                 if give:
                     given.append((self.cycle, semaphore, count))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .config.model import AcceleratorConfig
 
 IDENT = int.from_bytes(b"ORRS", "big")
-VERSION = 1 << 16 | 1
+VERSION = 2 << 16 | 0
 """Version of this register map: major << 16 | minor."""
 
 ADDRESS_WIDTH = 12
@@ -153,6 +153,10 @@ REGISTERS = (
     Register("GEOMETRY_VECTOR", 0x58, "vector unit", fields=(
         Field("lanes", 0, 8, "sums requantised per cycle, 0: no vector unit"),
     )),
+    Register("GEOMETRY_CONTROL", 0x60, "what is checked and counted", fields=(
+        Field("counters", 0, 8, "performance counters: so many from the first one on"),
+        Field("checks", 8, 1, "commands and buffer addresses are checked"),
+    )),
 )
 """Every register except the counters."""
 
@@ -163,6 +167,9 @@ REGISTER = {register.name: register for register in REGISTERS}
 # never sets are constants to synthesis, which removes them.
 COUNTERS = (
     Counter("cycles", 1, "cycles busy"),
+    Counter("commands", 2, "commands executed"),
+    Counter("dram_read_words", 1, "64-bit words read from memory"),
+    Counter("dram_write_words", 1, "64-bit words written to memory"),
     Counter("mac_done", 9, "multiply-accumulates made"),
     Counter("mac_gated", 9, "multiply-accumulates stilled because the ifmap value was zero"),
     Counter("stall_ifmap", 9, "PE-cycles lost waiting for ifmap values"),
@@ -186,15 +193,21 @@ COUNTERS = (
     Counter("glb_load_write", 1, "words written by the read DMA"),
     Counter("glb_vector_read", 1, "words read by the vector unit"),
     Counter("glb_vector_write", 1, "words written by the vector unit"),
-    Counter("dram_read_words", 1, "64-bit words read from memory"),
-    Counter("dram_write_words", 1, "64-bit words written to memory"),
     Counter("compute_busy", 1, "cycles the compute unit was busy"),
     Counter("load_busy", 1, "cycles the load unit was busy"),
     Counter("store_busy", 1, "cycles the store unit was busy"),
     Counter("vector_busy", 1, "cycles the vector unit was busy"),
-    Counter("commands", 2, "commands executed"),
 )
-"""The performance counters, in the order of their addresses. To add one, add it here."""
+"""The performance counters, in the order of their addresses. To add one, add it at the end."""
+
+FEW_COUNTERS = 4
+"""So many of them, the first, are in every accelerator."""
+
+
+def counters_of(config: "AcceleratorConfig") -> tuple[Counter, ...]:
+    """The performance counters that an accelerator of `config` has."""
+    return COUNTERS if config.control.counters == "all" else COUNTERS[:FEW_COUNTERS]
+
 
 
 def counter_offset(name: str) -> int:
@@ -228,6 +241,9 @@ def constants(config: "AcceleratorConfig") -> dict[str, int]:
         ),
         "GEOMETRY_NETWORKS": REGISTER["GEOMETRY_NETWORKS"].pack(psum_ports=config.psum_ports),
         "GEOMETRY_VECTOR": REGISTER["GEOMETRY_VECTOR"].pack(lanes=config.vector.lanes),
+        "GEOMETRY_CONTROL": REGISTER["GEOMETRY_CONTROL"].pack(
+            counters=len(counters_of(config)), checks=int(config.control.checks),
+        ),
     }
 
 
@@ -248,7 +264,7 @@ def describe(config: "AcceleratorConfig") -> dict[str, Any]:
     counters = [
         {"name": counter.name, "offset_lo": counter_offset(counter.name),
          "offset_hi": counter_offset(counter.name) + 4, "description": counter.description}
-        for counter in COUNTERS
+        for counter in counters_of(config)
     ]
     return {
         "address_width": ADDRESS_WIDTH,

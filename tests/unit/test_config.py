@@ -170,7 +170,7 @@ def test_content_hash_is_of_the_hardware_not_the_name():
             {"scratchpad": {}},
             "scratchpad: no such key; did you mean 'scratchpads'? (known here: name, array, data_width, "
             "psum_width, arithmetic, scratchpads, global_buffer, networks, post_processing, vector, "
-            "zero_gating)",
+            "control, zero_gating)",
         ),
         (
             {"global_buffer": {"depth": 500}},

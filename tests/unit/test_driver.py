@@ -106,7 +106,7 @@ def test_does_not_wait_for_ever(compiled):
     "register, value, message",
     [
         ("IDENT", 0, f"no Orris accelerator answers: IDENT reads 0x00000000, not {IDENT:#010x}"),
-        ("VERSION", 2 << 16 | 1, "the accelerator's register map is version 2.1, the driver needs 1.x"),
+        ("VERSION", 3 << 16 | 1, "the accelerator's register map is version 3.1, the driver needs 2.x"),
         ("GEOMETRY_ARRAY", 4 << 8 | 5, "the accelerator is not tiny: GEOMETRY_ARRAY.rows is 5, expected 3"),
     ],
 )

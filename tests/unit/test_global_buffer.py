@@ -299,6 +299,21 @@ def test_address_error(banks, depth):
         addr + 1 if addr in inside else 0 for addr in order]
 
 
+def test_addresses_wrap_without_checks():
+    """Bits of an address beyond the buffer's do not count, for order between reads and writes either."""
+    config = preset("tiny").derive({
+        "array": {"columns": 1}, "global_buffer": {"banks": 2, "depth": 16}, "post_processing": {"lanes": 1},
+        "control": {"checks": False},
+    })
+    writes = {"load_write": [(addr + 32 * (addr % 3), 7 * addr + 1, 255) for addr in range(32)]}
+    bench = Bench(GlobalBuffer(config), 0, {}, writes).run()
+    assert bench.errors == 0
+    dut = GlobalBuffer(config)
+    bench = Bench(dut, 0, {"store_read": [32 * (addr % 5) + addr for addr in range(32)] * 2}, writes).run()
+    assert bench.errors == 0
+    assert [word for _, word in bench.responses["store_read"]][32:] == [7 * addr + 1 for addr in range(32)]
+
+
 def test_one_column_and_two_banks():
     rng = random.Random(5)
     words = 2 * 16

@@ -250,6 +250,30 @@ def test_counters_through_the_bus(seed):
     simulate(dut, bench)
 
 
+def test_few_counters():
+    """The first counters of the map are where they always are, and beyond them there is nothing."""
+    config = preset("tiny").derive({"control": {"counters": "few"}})
+    few = register_map.counters_of(config)
+    assert [counter.name for counter in few] == ["cycles", "commands", "dram_read_words", "dram_write_words"]
+    assert few == COUNTERS[: len(few)] and register_map.counters_of(preset("tiny")) == COUNTERS
+    described = register_map.describe(config)["counters"]
+    assert [entry["offset_lo"] for entry in described] == [counter_offset(counter.name) for counter in few]
+    dut = Registers(register_map.constants(config), few)
+    master = Master(dut.bus)
+
+    async def bench(ctx):
+        ctx.set(dut.increments, {"cycles": 1, "commands": 3, "dram_read_words": 0, "dram_write_words": 1})
+        ctx.set(dut.busy, 1)
+        await ctx.tick().repeat(100)
+        ctx.set(dut.busy, 0)
+        expected = {"cycles": 100, "commands": 300, "dram_read_words": 0, "dram_write_words": 100}
+        for counter in COUNTERS:
+            answer = [OKAY, expected[counter.name]] if counter in few else [SLVERR, 0]
+            assert await master.read(ctx, counter_offset(counter.name)) == answer, counter.name
+
+    simulate(dut, bench)
+
+
 @pytest.mark.parametrize("count", [4, 5, 9])
 def test_counters_read_while_counting(count):
     """A read holds everything up to the cycle of its request, and nothing that came after its answer."""

@@ -79,6 +79,18 @@ class Vector(_Part):
     )
 
 
+class Control(_Part):
+    """What is checked and counted beside the work; a small FPGA can do without."""
+
+    checks: bool = Field(
+        default=True,
+        description="false: no BAD_FIELD of commands, GLB_RANGE or SEMAPHORE; buffer addresses wrap",
+    )
+    counters: Literal["all", "few"] = Field(
+        default="all", description='performance counters; "few": cycles, commands and words of memory'
+    )
+
+
 class AcceleratorConfig(_Part):
     """One accelerator. Immutable, hashable, and valid: an instance that exists satisfies every rule.
 
@@ -104,6 +116,7 @@ class AcceleratorConfig(_Part):
     networks: Networks
     post_processing: PostProcessing = PostProcessing()
     vector: Vector = Vector()
+    control: Control = Control()
     zero_gating: bool = Field(
         default=True, description="a zero ifmap operand stills filter read and multiplier"
     )

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import AcceleratorConfig
-from ..register_map import ADDRESS_WIDTH, constants
+from ..register_map import ADDRESS_WIDTH, constants, counters_of
 from .axi import Axi4LiteSignature, Axi4Signature
 from .core import Core
 from .registers import Registers
@@ -50,7 +50,7 @@ class Accelerator(wiring.Component):
         core_reset = Signal(init=1)  # a register, so that the pin's load is one flip-flop
         m.domains.core = domain = ClockDomain()
         m.d.comb += [domain.clk.eq(ClockSignal()), domain.rst.eq(core_reset)]
-        m.submodules.registers = registers = Registers(constants(self.config))
+        m.submodules.registers = registers = Registers(constants(self.config), counters_of(self.config))
         core = Core(self.config)
         m.submodules.core = DomainRenamer("core")(core)
 
@@ -65,8 +65,9 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             registers.error_code.eq(core.error_code),
             registers.error_index.eq(core.error_index),
-            registers.increments.eq(core.increments),
         ]
+        for name, _ in registers.increments.shape():
+            m.d.comb += registers.increments[name].eq(core.increments[name])
 
         count = Signal(range(SETTLE + 1))
         stopping = Signal()  # a soft reset came while the program ran

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -38,9 +38,9 @@ BUFFERED = 16
 class CommandUnit(wiring.Component):
     """Fetches a program ahead, and gives each command to the queue of its unit.
 
-    A command is checked before it is queued: its opcode, for RUN every limit of this configuration that
-    the command's own fields can break, for the others that they come to an end. Throughput one command in
-    12 cycles.
+    A command is checked before it is queued: its opcode, and with `control.checks` for RUN every limit of
+    this configuration that the command's own fields can break, for the others that they come to an end.
+    Throughput one command in 12 cycles.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class CommandUnit(wiring.Component):
     load, run, store : Out(stream of indexed(LOAD, RUN, STORE))
     vector : Out(stream of indexed(VECTOR))
         Only where the configuration has a vector unit.
-    signal : Out(TokenSource())
+    signal : Out(TokenSource(counted=True))
     clear_tokens : Out(1)
         A barrier has passed: all semaphores go back to 0, before the next command is handed out.
     units_idle : In(1)
@@ -87,7 +87,7 @@ class CommandUnit(wiring.Component):
                     if config.vector.lanes
                     else {}
                 ),
-                "signal": Out(TokenSource()),
+                "signal": Out(TokenSource(counted=True)),
                 "clear_tokens": Out(1),
                 "units_idle": In(1),
                 "finished": Out(1),
@@ -142,6 +142,10 @@ class CommandUnit(wiring.Component):
         opcode = command[:8]
         left, index = Signal(32), Signal(INDEX_BITS)
 
+        def check(format_: Format, bad_field: Any) -> Any:
+            fields = _fields(format_, command)
+            return bad_field(m, self.config, fields) if self.config.control.checks else Const(0)
+
         units: list[tuple[Format, Any, Any]] = []  # command, the stream it goes to, whether it breaks a limit
         queued = []
         for format_, port, bad_field in (
@@ -151,9 +155,9 @@ class CommandUnit(wiring.Component):
             m.submodules[f"{format_.name.lower()}_queue"] = queue
             wiring.connect(m, queue.o, wiring.flipped(port))
             queued.append(queue.o.valid)
-            units.append((format_, queue.i, bad_field(m, self.config, _fields(format_, command))))
+            units.append((format_, queue.i, check(format_, bad_field)))
         if self.config.vector.lanes:
-            units.append((VECTOR, self.vector, _bad_vector(m, self.config, _fields(VECTOR, command))))
+            units.append((VECTOR, self.vector, check(VECTOR, _bad_vector)))
         for format_, to, _ in units:
             m.d.comb += [to.payload.index.eq(index), to.payload.command.eq(_fields(format_, command))]
         empty = ~Cat(queued).any()

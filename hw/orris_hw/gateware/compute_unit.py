@@ -198,7 +198,6 @@ class ComputeUnit(wiring.Component):
             signals.o.ready.eq(post.done),
             signal.give.eq(post.done),
             signal.id.eq(signals.o.payload.signal),
-            signal.count.eq(1),
         ]
         with m.If(jobs.o.ready):
             m.d.sync += granted.eq(0)

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from ..config import AcceleratorConfig
 from ..register_map import ErrorCode
 from .axi import Axi4Signature
+from .buffers import StreamFifo
 from .command_unit import CommandUnit
 from .compute_unit import ComputeUnit
 from .glb_share import ReadShare, WriteShare
@@ -16,7 +17,7 @@ from .global_buffer import GlobalBuffer
 from .performance_counters import increments
 from .read_dma import Destination, ReadDma
 from .semaphores import Semaphores
-from .transfer_units import INDEX_BITS, LoadUnit, StoreUnit
+from .transfer_units import IN_FLIGHT, INDEX_BITS, LoadUnit, StoreUnit
 from .vector_unit import VectorUnit
 from .write_dma import WriteDma
 
@@ -25,7 +26,8 @@ class Core(wiring.Component):
     """Runs one program: commands, load, compute, store and vector units, DMA and global buffer.
 
     Everything here is reset before each program. An error of any unit is reported once, the first one;
-    with `halt` the memory port comes to rest (`quiet`), so that the core can be reset at any time.
+    with `halt` the memory port comes to rest (`quiet`), so that the core can be reset at any time. Without
+    `control.checks` its index is that of the command handed out last.
 
     Parameters
     ----------
@@ -78,7 +80,7 @@ class Core(wiring.Component):
         vector = VectorUnit(config) if config.vector.lanes else None
         units = [load, store, compute, *([vector] if vector else [])]
         takers = [store.wait, *compute.wait, load.wait, *([vector.wait] if vector else [])]
-        givers = [commands.signal, load.signal, store.signal, *compute.signal]
+        givers = [load.signal, store.signal, *compute.signal]
         givers += [vector.signal] if vector else []
         m.submodules.semaphores = semaphores = Semaphores(len(givers), len(takers))
 
@@ -93,6 +95,7 @@ class Core(wiring.Component):
             commands.units_idle.eq(Cat(unit.idle for unit in units).all()),
         ]
         m.d.comb += semaphores.clear.eq(commands.clear_tokens)
+        wiring.connect(m, commands.signal, semaphores.supply)
         for source, port in zip(givers, semaphores.source, strict=True):
             wiring.connect(m, source, port)
         for sink, port in zip(takers, semaphores.sink, strict=True):
@@ -135,48 +138,20 @@ class Core(wiring.Component):
         self._route_words(m, read_dma, commands, buffer, compute)
 
         # -- errors ----------------------------------------------------------------------------------
-        words = config.glb_words
-
-        def beyond(port: Any, address: Any) -> Any:
-            return port.valid & (address >= words)
-
-        load_word = read_dma.write
-        to_buffer = load_word.payload.dest == Destination.GLB
-        entries = 2 * config.post_processing.channels
-        to_parameters = load_word.payload.dest == Destination.PARAMETERS
         load_index = Mux(loading, load.index, commands.index)
         faults = [
             (commands.error, commands.error_code, commands.index),
             (read_dma.error, read_dma.error_code, load_index),
             (write_dma.error, write_dma.error_code, store.index),
-            (beyond(load_word, load_word.payload.addr) & to_buffer, ErrorCode.GLB_RANGE, load.index),
-            (
-                load_word.valid & to_parameters & (load_word.payload.addr >= entries),
-                ErrorCode.GLB_RANGE,
-                load.index,
-            ),
-            (beyond(reads, reads.payload.addr), ErrorCode.GLB_RANGE, store.index),
-            *(
-                (beyond(port.req, port.req.payload), ErrorCode.GLB_RANGE, index)
-                for port, index in zip((buffer.ifmap_read, buffer.filter_read), compute.index, strict=False)
-            ),
-            (
-                beyond(compute.ofmap_write, compute.ofmap_write.payload.addr),
-                ErrorCode.GLB_RANGE,
-                compute.index[2],
-            ),
-            (semaphores.overflow, ErrorCode.SEMAPHORE, commands.index),
-            (
-                self._stuck(m, read_dma, write_dma, compute, vector, commands),
-                ErrorCode.TIMEOUT,
-                commands.index,
-            ),
         ]
-        if vector:
+        if config.control.checks:
             faults += [
-                (beyond(vector.read.req, vector.read.req.payload), ErrorCode.GLB_RANGE, vector.index),
-                (beyond(vector.write, vector.write.payload.addr), ErrorCode.GLB_RANGE, vector.index),
+                (outside, ErrorCode.GLB_RANGE, index)
+                for outside, index in self._outside(read_dma, write_dma, buffer, load, store, compute, vector)
             ]
+            faults.append((semaphores.overflow, ErrorCode.SEMAPHORE, commands.index))
+        stuck = self._stuck(m, read_dma, write_dma, compute, vector, commands)
+        faults.append((stuck, ErrorCode.TIMEOUT, commands.index))
         report = data.StructLayout({"there": 1, "code": ErrorCode, "index": INDEX_BITS})
         seen = [Signal(report, name=f"fault_{number}") for number in range(len(faults))]
         for (there, code, index), fault in zip(faults, seen, strict=True):
@@ -184,9 +159,8 @@ class Core(wiring.Component):
         with m.If(~self.error):
             for fault in reversed(seen):
                 with m.If(fault.there):
-                    m.d.sync += [
-                        self.error.eq(1), self.error_code.eq(fault.code), self.error_index.eq(fault.index),
-                    ]  # fmt: skip
+                    m.d.sync += [self.error.eq(1), self.error_code.eq(fault.code)]
+                    m.d.sync += self.error_index.eq(fault.index if config.control.checks else commands.index)
         m.d.comb += [
             self.finished.eq(commands.finished),
             read_dma.halt.eq(self.halt),
@@ -195,6 +169,34 @@ class Core(wiring.Component):
         ]
         self._count(m, read_dma, write_dma, buffer, load, store, compute, vector, commands)
         return m
+
+    def _outside(
+        self, read_dma: Any, write_dma: Any, buffer: Any, load: Any, store: Any, compute: Any, vector: Any
+    ) -> list[tuple[Any, Any]]:
+        """Whether someone uses an address that no bank or parameter entry has, and whose command it is."""
+        words, entries = self.config.glb_words, 2 * self.config.post_processing.channels
+
+        def beyond(port: Any, address: Any) -> Any:
+            return port.valid & (address >= words)
+
+        load_word, reads = read_dma.write, write_dma.read
+        to_buffer = load_word.payload.dest == Destination.GLB
+        to_parameters = load_word.payload.dest == Destination.PARAMETERS
+        ofmap = compute.ofmap_write
+        found = [
+            (beyond(load_word, load_word.payload.addr) & to_buffer, load.index),
+            (load_word.valid & to_parameters & (load_word.payload.addr >= entries), load.index),
+            (beyond(reads, reads.payload.addr), store.index),
+            (beyond(buffer.ifmap_read.req, buffer.ifmap_read.req.payload), compute.index[0]),
+            (beyond(buffer.filter_read.req, buffer.filter_read.req.payload), compute.index[1]),
+            (beyond(ofmap, ofmap.payload.addr), compute.index[2]),
+        ]
+        if vector:
+            found += [
+                (beyond(vector.read.req, vector.read.req.payload), vector.index),
+                (beyond(vector.write, vector.write.payload.addr), vector.index),
+            ]
+        return found
 
     def _connect_axi(self, m: Module, read_dma: Any, write_dma: Any) -> None:
         """The read engine has the read channels, the write engine the write channels."""
@@ -211,8 +213,7 @@ class Core(wiring.Component):
 
     def _share_reads(self, m: Module, commands: Any, load: Any, read_dma: Any) -> Signal:
         """Command fetches go first; returns whether the oldest transfer under way is a load's."""
-        order = _InOrder()
-        m.submodules.read_order = order
+        m.submodules.read_order = order = StreamFifo(1, IN_FLIGHT)  # 1: a load's, 0: a fetch
         fetch, plane, transfer = commands.fetch, load.transfer, read_dma.transfer
         # What is offered to the DMA stays offered until it is taken.
         holding, held_fetch, choose_fetch = Signal(), Signal(), Signal()
@@ -220,16 +221,16 @@ class Core(wiring.Component):
         with m.If(transfer.valid):
             m.d.sync += [holding.eq(~transfer.ready), held_fetch.eq(choose_fetch)]
         m.d.comb += [
-            transfer.valid.eq(Mux(choose_fetch, fetch.valid, plane.valid) & order.room),
+            transfer.valid.eq(Mux(choose_fetch, fetch.valid, plane.valid) & order.i.ready),
             transfer.payload.eq(Mux(choose_fetch, fetch.payload, plane.payload)),
-            fetch.ready.eq(choose_fetch & transfer.ready & order.room),
-            plane.ready.eq(~choose_fetch & transfer.ready & order.room),
-            order.push.eq(transfer.valid & transfer.ready),
-            order.kind.eq(~choose_fetch),
-            order.pop.eq(read_dma.done),
-            load.done.eq(read_dma.done & order.oldest),
+            fetch.ready.eq(choose_fetch & transfer.ready & order.i.ready),
+            plane.ready.eq(~choose_fetch & transfer.ready & order.i.ready),
+            order.i.valid.eq(transfer.valid & transfer.ready),
+            order.i.payload.eq(~choose_fetch),
+            order.o.ready.eq(read_dma.done),
+            load.done.eq(read_dma.done & order.o.payload),
         ]
-        return order.oldest
+        return order.o.payload
 
     def _route_words(self, m: Module, read_dma: Any, commands: Any, buffer: Any, compute: Any) -> None:
         word = read_dma.write
@@ -316,30 +317,3 @@ class Core(wiring.Component):
         for name, rate in rates.items():
             m.d.sync += self.increments[name].eq(rate)
 
-
-class _InOrder(wiring.Component):
-    """Remembers, for up to 16 transfers under way, whether each is a load's (1) or a fetch (0).
-
-    Members
-    -------
-    room : Out(1), push : In(1), kind : In(1)
-    pop : In(1), oldest : Out(1)
-    """
-
-    room: Out(1)
-    push: In(1)
-    kind: In(1)
-    pop: In(1)
-    oldest: Out(1)
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        kinds, count = Signal(16), Signal(range(17))
-        m.d.comb += [self.room.eq(count != 16), self.oldest.eq(kinds[0])]
-        shifted = Mux(self.pop, kinds >> 1, kinds)
-        place = Signal(range(17))
-        m.d.comb += place.eq(count - self.pop)
-        m.d.sync += [count.eq(count + self.push - self.pop), kinds.eq(shifted)]
-        with m.If(self.push):
-            m.d.sync += kinds.eq((shifted & ~(1 << place)) | (self.kind << place))
-        return m

@@ -196,7 +196,7 @@ class FilterFeeder(wiring.Component):
         field, column_set, skip = Signal(4), Signal(5), Signal(5)
         assignment = Signal(Assignment)
         m.d.comb += [assignment.skip.eq(skip), assignment.count.eq(run.e - 1)]
-        m.d.comb += self.signal.id.eq(run.signal_filter), self.signal.count.eq(1)
+        m.d.comb += self.signal.id.eq(run.signal_filter)
         with m.FSM(name="sender"):
             with m.State("IDLE"):
                 m.d.sync += [*passes.begin(), column_set.eq(0), skip.eq(0), field.eq(0)]

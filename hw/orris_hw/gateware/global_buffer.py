@@ -62,7 +62,7 @@ class GlobalBuffer(wiring.Component):
     client where clients use different banks.
 
     An address beyond the last bank raises `address_error` for a cycle; the read is answered with 0 and
-    the write dropped.
+    the write dropped. Without `control.checks` addresses count modulo 2^glb_addr_width.
 
     Parameters
     ----------
@@ -86,6 +86,8 @@ class GlobalBuffer(wiring.Component):
         self.banks = config.global_buffer.banks
         self.depth = config.global_buffer.depth
         self.columns = config.array.columns
+        # Bits of an address that count.
+        self._address_bits = ADDR_WIDTH if config.control.checks else config.glb_addr_width
         super().__init__({
             **{name: In(GlbRead()) for name in READ_CLIENTS},
             **{name: In(stream.Signature(GLB_WRITE)) for name in WRITE_CLIENTS},
@@ -97,7 +99,7 @@ class GlobalBuffer(wiring.Component):
 
     def _select(self, addr: Value) -> Value:
         """`_Head.select` of an address."""
-        bank = addr[exact_log2(self.depth):]
+        bank = addr[exact_log2(self.depth):self._address_bits]
         return Cat(*(bank == b for b in range(self.banks)), bank >= self.banks)
 
     def _refused(self, head: _Head, psum: Any, higher: list[_Head]) -> Value:
@@ -116,15 +118,19 @@ class GlobalBuffer(wiring.Component):
     ) -> _Head:
         """Serve client `name`, which comes after the `higher` ones."""
         client, port = getattr(self, name), 1 + len(higher)
-        m.submodules[f"{name}_request"] = request = SkidBuffer(ADDR_WIDTH)
+        m.submodules[f"{name}_request"] = request = SkidBuffer(self._address_bits)
         m.submodules[f"{name}_response"] = response = StreamFifo(WORD_BITS, _RESPONSE_DEPTH)
-        wiring.connect(m, wiring.flipped(client.req), request.i)
+        m.d.comb += [
+            request.i.valid.eq(client.req.valid),
+            request.i.payload.eq(client.req.payload),
+            client.req.ready.eq(request.i.ready),
+        ]
         wiring.connect(m, wiring.flipped(client.resp), response.o)
 
         # The request the banks see; `select` is 0 when there is none.
         busy, asks = Signal(name=f"{name}_busy"), Signal(name=f"{name}_asks")
         select = Signal(self.banks + 1, name=f"{name}_select")
-        addr = Signal(ADDR_WIDTH, name=f"{name}_addr", reset_less=True)
+        addr = Signal(self._address_bits, name=f"{name}_addr", reset_less=True)
         granted = Signal(name=f"{name}_granted")
         head = _Head(asks, addr, select, granted)
         m.d.comb += granted.eq(busy & ~self._refused(head, self.psum_read, higher))
@@ -179,7 +185,7 @@ class GlobalBuffer(wiring.Component):
             m.submodules[name] = buffer = SkidBuffer(
                 data.StructLayout({"select": self.banks + 1, "write": GLB_WRITE}))
             valid, write, select = buffer.o.valid, buffer.o.payload.write, buffer.o.payload.select
-            head = _Head(valid & ~select[-1], write.addr, select, valid & buffer.o.ready)
+            head = _Head(valid & ~select[-1], write.addr[:self._address_bits], select, valid & buffer.o.ready)
             m.d.comb += [
                 buffer.i.valid.eq(client.valid),
                 buffer.i.payload.write.eq(client.payload),

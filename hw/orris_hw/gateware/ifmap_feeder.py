@@ -204,7 +204,7 @@ class IfmapFeeder(wiring.Component):
                         with m.If(filter_set + 1 == run.sets):
                             m.d.comb += through.eq(1)
                             m.next = "STEP"
-        m.d.comb += [self.signal.id.eq(run.signal_ifmap), self.signal.count.eq(1)]
+        m.d.comb += self.signal.id.eq(run.signal_ifmap)
         return m
 
     def _subtract(self, m: Module, raw: Any) -> None:

@@ -1,6 +1,6 @@
 """The AXI4-Lite register block."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -14,6 +14,7 @@ from ..register_map import (
     COUNTERS,
     REGISTER,
     REGISTERS,
+    Counter,
     ErrorCode,
     Register,
 )
@@ -28,7 +29,7 @@ class Registers(wiring.Component):
     """Control, status, settings, identity and performance counters, as `orris_hw.register_map` lays them out.
 
     One write and one read at a time, independent of each other. Latency: writes 2 cycles from the later of
-    AW and W to B; reads 3 cycles from AR to R, a counter's LO 9 to len(COUNTERS) + 8, and includes all that
+    AW and W to B; reads 3 cycles from AR to R, a counter's LO 9 to len(counters) + 8, and includes all that
     was counted before. Errors (see `register_map`) are answered with SLVERR and data 0. The low two address
     bits count: an address that is not a register's is unknown.
 
@@ -36,6 +37,8 @@ class Registers(wiring.Component):
     ----------
     constants : mapping of str to int
         What each register that is neither writable nor listed below reads; `register_map.constants(config)`.
+    counters : sequence of Counter
+        The performance counters there are, the first of COUNTERS.
 
     Members
     -------
@@ -53,7 +56,7 @@ class Registers(wiring.Component):
         High from a program's failure until soft reset.
     error_code : In(ErrorCode)
     error_index : In(32)
-    increments : In(increments())
+    increments : In(increments(counters))
         What each performance counter gains in this cycle; counted while `busy`, cleared by `start`. Drive
         `increments.cycles` with 1.
     irq : Out(1)
@@ -65,12 +68,12 @@ class Registers(wiring.Component):
         If `constants` lacks a register, or a value does not fit 32 bits.
     """
 
-    def __init__(self, constants: Mapping[str, int]):
+    def __init__(self, constants: Mapping[str, int], counters: Sequence[Counter] = COUNTERS):
         for register in _constant_registers():
             value = constants.get(register.name)
             if not isinstance(value, int) or not 0 <= value < 1 << 32:
                 raise ValueError(f"Registers constant {register.name} must be in 0..2^32-1, not {value!r}")
-        self._constants = dict(constants)
+        self._constants, self._counters = dict(constants), tuple(counters)
         super().__init__({
             "bus": In(Axi4LiteSignature(ADDRESS_WIDTH)),
             "start": Out(1),
@@ -81,7 +84,7 @@ class Registers(wiring.Component):
             "error": In(1),
             "error_code": In(ErrorCode),
             "error_index": In(32),
-            "increments": In(increments()),
+            "increments": In(increments(counters)),
             "irq": Out(1),
         })
 
@@ -149,7 +152,7 @@ class Registers(wiring.Component):
             m.d.sync += done.eq(1)
 
     def _read(self, m: Module, done: Signal, irq_enable: Signal) -> None:
-        m.submodules.counters = counters = PerformanceCounters()
+        m.submodules.counters = counters = PerformanceCounters(self._counters)
         bus = self.bus
         address = Signal(ADDRESS_WIDTH)
         value = Signal(32)
@@ -187,7 +190,7 @@ class Registers(wiring.Component):
                             m.d.sync += value.eq(readable[register.name])
                     with m.Default():
                         m.d.sync += known.eq(0)
-                with m.If((address >= COUNTER_BASE) & (counter_address < 8 * len(COUNTERS))
+                with m.If((address >= COUNTER_BASE) & (counter_address < 8 * len(self._counters))
                           & ~address[:2].any()):
                     m.d.sync += [known.eq(1), value.eq(latched)]
                     with m.If(~address[2]):

@@ -3,20 +3,25 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import bits_for
 
 from ..commands import SEMAPHORE_MAX, SEMAPHORES
+from .event_sum import count_ones
 
 ID_BITS = 4
 
 
 class TokenSource(wiring.Signature):
-    """Gives `count` tokens to semaphore `id` in a cycle with `give`; 0 is no semaphore."""
+    """Gives a token to semaphore `id` in a cycle with `give`; 0 is no semaphore.
 
-    def __init__(self) -> None:
-        super().__init__({"give": Out(1), "id": Out(ID_BITS), "count": Out(8)})
+    `counted`: gives `count` tokens, 0 to 255.
+    """
+
+    def __init__(self, counted: bool = False) -> None:
+        self.counted = counted
+        count = {"count": Out(SEMAPHORE_MAX.bit_length())} if counted else {}
+        super().__init__({"give": Out(1), "id": Out(ID_BITS), **count})
 
 
 class TokenSink(wiring.Signature):
@@ -38,10 +43,11 @@ class Semaphores(wiring.Component):
     Parameters
     ----------
     sources, sinks : int
-        How many blocks give and take tokens.
+        How many blocks give one token at a time, and how many take them.
 
     Members
     -------
+    supply : In(TokenSource(counted=True))
     source : In(TokenSource()), one per giver
     sink : In(TokenSink()), one per taker
     clear : In(1)
@@ -54,6 +60,7 @@ class Semaphores(wiring.Component):
         self._sources, self._sinks = sources, sinks
         super().__init__(
             {
+                "supply": In(TokenSource(counted=True)),
                 "source": In(TokenSource()).array(sources),
                 "sink": In(TokenSink()).array(sinks),
                 "clear": In(1),
@@ -67,21 +74,22 @@ class Semaphores(wiring.Component):
         width = SEMAPHORE_MAX.bit_length()
 
         # Registers on the way: each giver's gift, the sum of those for one counter, the counter.
-        gift = data.StructLayout({"id": ID_BITS, "count": 8})
-        gifts = [Signal(gift, name=f"gift_{i}") for i in range(self._sources)]
-        for source, given in zip(self.source, gifts, strict=True):
-            m.d.sync += [
-                given.id.eq(Mux(source.give & ~self.clear, source.id, 0)),
-                given.count.eq(source.count),
-            ]
+        givers = (self.supply, *self.source)
+        ids = [Signal(ID_BITS, name=f"gift_{i}") for i in range(len(givers))]
+        for giver, given in zip(givers, ids, strict=True):
+            m.d.sync += given.eq(Mux(giver.give & ~self.clear, giver.id, 0))
+        supplied = Signal(width)
+        m.d.sync += supplied.eq(self.supply.count)
         overflows = Signal(SEMAPHORES)
         m.d.sync += self.overflow.eq(self.overflow | overflows.any())
+        most = SEMAPHORE_MAX + self._sources
         for number in range(1, SEMAPHORES + 1):
-            arriving = Signal(width + bits_for(self._sources), name=f"arriving_{number}")
-            counter, after = Signal(width, name=f"tokens_{number}"), Signal(width + 4, name=f"after_{number}")
+            arriving = Signal(range(most + 1), name=f"arriving_{number}")
+            counter, after = Signal(width, name=f"tokens_{number}"), Signal(width + 2, name=f"after_{number}")
+            singles = count_ones([given == number for given in ids[1:]])
             m.d.comb += after.eq(counter + arriving - (taken == number))
             m.d.sync += [
-                arriving.eq(_sum([Mux(given.id == number, given.count, 0) for given in gifts])),
+                arriving.eq(Mux(ids[0] == number, supplied, 0) + singles),
                 counter.eq(after),
                 available[number - 1].eq(counter != 0),
                 overflows[number - 1].eq(after[width:].any()),
@@ -112,8 +120,3 @@ class Semaphores(wiring.Component):
         m.d.sync += [taken.eq(Mux(self.clear, 0, chosen)), settling.eq(taken != 0)]
         return taken
 
-
-def _sum(terms: list[Any]) -> Any:
-    """The sum of all, as a balanced tree of adders."""
-    half = len(terms) // 2
-    return terms[0] if len(terms) == 1 else _sum(terms[:half]) + _sum(terms[half:])

@@ -119,7 +119,6 @@ class _TransferUnit(wiring.Component):
             flights.o.ready.eq(self.done),
             self.signal.give.eq(self.done),
             self.signal.id.eq(flights.o.payload.signal),
-            self.signal.count.eq(1),
             self.index.eq(flights.o.payload.index),
         ]
         return m

@@ -95,7 +95,6 @@ class VectorUnit(wiring.Component):
         m.d.comb += [
             self.wait.id.eq(Array([command.wait_a, command.wait_b, command.wait_out])[turn]),
             self.signal.id.eq(Array([command.signal_a, command.signal_b, command.signal_out])[turn]),
-            self.signal.count.eq(1),
         ]
         with m.FSM():
             with m.State("COMMAND"):

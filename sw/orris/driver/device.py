@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orris_hw.config import AcceleratorConfig
-from orris_hw.register_map import COUNTERS, IDENT, REGISTER, VERSION, ErrorCode, constants, counter_offset
+from orris_hw.register_map import IDENT, REGISTER, VERSION, ErrorCode, constants, counter_offset, counters_of
 
 from ..compiler import CompiledLayer, CompiledVector
 from ..golden.tensors import IntArray
@@ -104,9 +104,9 @@ class Device:
         self._control(soft_reset=1)
 
     def counters(self) -> dict[str, int]:
-        """All performance counters by name, of the last program."""
+        """The performance counters there are, by name, of the last program."""
         result = {}
-        for counter in COUNTERS:
+        for counter in counters_of(self.config):
             offset = counter_offset(counter.name)
             low = self._transport.read_register(offset)  # also latches the upper bits
             result[counter.name] = self._transport.read_register(offset + 4) << 32 | low

@@ -66,8 +66,9 @@ class LayerReport:
     @property
     def surprises(self) -> dict[str, tuple[int, int]]:
         """Counters that differ from what follows from the mapping: (predicted, counted) by name."""
-        macs = self.counters.get("mac_done", 0) + self.counters.get("mac_gated", 0)
-        counted = self.counters | {"macs": macs}
+        counted = dict(self.counters)
+        if "mac_done" in counted:
+            counted["macs"] = counted["mac_done"] + counted["mac_gated"]
         return {
             name: (value, counted[name])
             for name, value in self.predicted.items()

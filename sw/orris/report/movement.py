@@ -35,10 +35,11 @@ LEVELS = tuple(dict.fromkeys(level for level, _, _ in _MOVEMENTS))
 
 
 def movements(counters: Mapping[str, int]) -> list[Movement]:
-    """Reads and writes at every level; words are 64 bits, values and psums single numbers."""
+    """Reads and writes at every level, where counted; words are 64 bits, values and psums single numbers."""
     return [
         Movement(level, what, sum(counters.get(name, 0) for name in names))
         for level, what, names in _MOVEMENTS
+        if any(name in counters for name in names)
     ]
 
 
