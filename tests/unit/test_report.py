@@ -77,7 +77,12 @@ def test_every_counter_of_words_moves_at_one_level(report):
 
 def test_levels_run_outwards():
     assert LEVELS == ("scratchpads", "networks", "global buffer", "DRAM")
-    assert {movement.level for movement in movements({})} == set(LEVELS)
+    assert {movement.level for movement in movements(dict.fromkeys(NAMES, 0))} == set(LEVELS)
+
+
+def test_what_is_not_counted_is_not_shown():
+    few = {"cycles": 9, "commands": 1, "dram_read_words": 4, "dram_write_words": 2}
+    assert [(movement.level, movement.number) for movement in movements(few)] == [("DRAM", 4), ("DRAM", 2)]
 
 
 def test_tables(report):
