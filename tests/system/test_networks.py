@@ -202,6 +202,7 @@ def test_variables_of_a_run_are_those_of_its_inputs(tmp_path):
         "values": 0,
         "differing": 0,
         "largest": 0,
+        "not_compared": 0,
         "first_difference": None,
     }
 
@@ -259,17 +260,17 @@ def test_run_at_the_command_line(tmp_path):
 
 def test_the_first_layer_that_differs_is_named(tmp_path, monkeypatch):
     """A reference that is wrong from one layer on."""
-    from orris.runtime import reference as module
+    from orris.runtime import isolated as module
 
     model, graph = published("kws_ref_model"), load_model(published("kws_ref_model"))
     np.save(tmp_path / "x.npy", random_inputs(graph, 0)[graph.inputs[0]])
     names = [each.output for each in graph.operators]
-    right = module._LiteRT.run
+    right = module.IsolatedReference.run
 
     def wrong(self, inputs):
         return {name: values + (names.index(name) >= 4) for name, values in right(self, inputs).items()}
 
-    monkeypatch.setattr(module._LiteRT, "run", wrong)
+    monkeypatch.setattr(module.IsolatedReference, "run", wrong)
     result = orris("run", str(model), "--input", str(tmp_path / "x.npy"), "--preset", "tiny", "--check")
     assert result.exit_code == 1
     assert (

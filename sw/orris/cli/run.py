@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,7 +87,8 @@ def run(
 
     Variables of a streaming network are kept from one input to the next.
 
-    Exit status: 0; 1 when a tensor differs from the reference (`--check`); 2 for wrong input.
+    Exit status: 0; 1 when a tensor differs from the reference, or the reference fails on an
+    input (`--check`); 2 for wrong input.
     """
     from rich.console import Console
 
@@ -121,9 +123,9 @@ def run(
     if not json:
         typer.echo(f"{graph.name} on {accelerator.name}: {coverage.sentence()}.")
     network = compiled(graph, accelerator, keep=check)
-    checker = _checker(model, graph) if check else None
-    with progress_bars() as bars:
-        with runs(network, watcher=watcher(bars, graph.name)) as runner:
+    with ExitStack() as reference:
+        checker = _checker(model, graph, reference) if check else None
+        with progress_bars() as bars, runs(network, watcher=watcher(bars, graph.name)) as runner:
             results, single, seconds = _run_all(runner, inputs, checker)
     report = make_report(network, coverage, single, results[0], clock, table, seconds)
     if output is not None:
@@ -162,11 +164,11 @@ def _check_paths(
             raise OrrisError(f"{option} {path}: there is no such directory")
 
 
-def _checker(model: Path, graph: Graph) -> CheckResult:
+def _checker(model: Path, graph: Graph, stack: ExitStack) -> CheckResult:
     from orris.runtime.checking import CheckResult
-    from orris.runtime.reference import open_reference
+    from orris.runtime.isolated import IsolatedReference
 
-    return CheckResult(graph, open_reference(model, graph))
+    return CheckResult(graph, stack.enter_context(IsolatedReference(model, graph)))
 
 
 def _run_all(

@@ -6,6 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..graph import Graph
+from .isolated import ReferenceStopped
 from .reference import TOLERANCE, Comparison, Difference, Reference, compare
 
 
@@ -18,10 +19,16 @@ class CheckResult:
     def __init__(self, graph: Graph, reference: Reference):
         self._graph, self._reference = graph, reference
         self.comparisons: list[Comparison] = []
+        self.stopped: dict[int, str] = {}
 
     def add(self, inputs: Mapping[str, NDArray], tensors: Mapping[str, NDArray]) -> None:
-        """Run the reference on the same inputs, and compare every tensor."""
-        self.comparisons.append(compare(self._graph, tensors, self._reference.run(inputs)))
+        """Run the reference on the same inputs, and compare every tensor; or note why it gave none."""
+        try:
+            expected = self._reference.run(inputs)
+        except ReferenceStopped as why:
+            self.stopped[len(self.comparisons)] = str(why)
+            expected = {}
+        self.comparisons.append(compare(self._graph, tensors, expected))
 
     @property
     def tolerance(self) -> int:
@@ -29,7 +36,7 @@ class CheckResult:
 
     @property
     def passed(self) -> bool:
-        return self._first() is None
+        return self._first() is None and not self.stopped
 
     def _first(self) -> tuple[int, Difference] | None:
         """The first inference, and in it the first tensor, that is further off than it may be."""
@@ -44,10 +51,10 @@ class CheckResult:
         )
 
     def complaint(self) -> str:
-        """The first layer that differs, in a sentence."""
+        """The first layer that differs, or the first input that could not be compared, in a sentence."""
         first = self._first()
         if first is None:
-            return ""
+            return next((f"input {number}: {why}" for number, why in self.stopped.items()), "")
         number, difference = first
         return f"input {number}: the first layer that differs from {self._reference.name} is {difference}"
 
@@ -56,7 +63,8 @@ class CheckResult:
         values = sum(comparison.values for comparison in self.comparisons)
         tensors = sum(comparison.compared for comparison in self.comparisons)
         wrong = sum(each.differing for comparison in self.comparisons for each in comparison.differences)
-        what = f"{tensors} tensors of {len(self.comparisons)} inferences, {values:,} values"
+        compared = len(self.comparisons) - len(self.stopped)
+        what = f"{tensors} tensors of {compared} inferences, {values:,} values"
         if not wrong:
             return f"identical to {self._reference.name}: {what}"
         return f"beside {self._reference.name}: {wrong:,} values differ ({what})"
@@ -78,5 +86,6 @@ class CheckResult:
                 (each.largest for comparison in self.comparisons for each in comparison.differences),
                 default=0,
             ),
+            "not_compared": len(self.stopped),
             "first_difference": first[1].__dict__ | {"input": first[0]} if first else None,
         }
