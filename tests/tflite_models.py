@@ -115,6 +115,27 @@ class ModelWriter:
         self.operator("CONV_2D", inputs, [result], options("Conv2DOptions", strideH=1, strideW=1))
         return result
 
+    def max_pool(self, source: int, window: tuple[int, int], stride: tuple[int, int]) -> int:
+        """Padding SAME; its output's index."""
+        before = self._tensors[source]
+        N, H, W, C = before.shape
+        shape = N, -(-H // stride[0]), -(-W // stride[1]), C
+        scale, zero_point = before.quantization.scale[0], before.quantization.zeroPoint[0]
+        result = self.tensor(shape, np.int8, scale, zero_point)
+        made = options(
+            "Pool2DOptions",
+            filterHeight=window[0], filterWidth=window[1], strideH=stride[0], strideW=stride[1],
+        )  # fmt: skip
+        self.operator("MAX_POOL_2D", [source], [result], made)
+        return result
+
+    def add(self, a: int, b: int) -> int:
+        """The sum of two tensors of one shape; its output's index."""
+        scale = self._tensors[a].quantization.scale[0] + self._tensors[b].quantization.scale[0]
+        result = self.tensor(self._tensors[a].shape, np.int8, scale, 5)
+        self.operator("ADD", [a, b], [result], options("AddOptions"))
+        return result
+
     def legacy(self, kind: str, source: int, filters: int, zero_point: int, seed: int) -> int:
         """A layer of uint8 filters with a zero point, of 3 x 3 taps if it is a convolution; its output."""
         rng = np.random.default_rng(seed)

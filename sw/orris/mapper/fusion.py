@@ -48,9 +48,7 @@ def stretches(axis: WindowAxis, step: int) -> dict[int, Stretch]:
     for first in range(0, axis.size, step):
         end = min(axis.size, first + step)
         place = axis.complete(first)
-        found[first] = Stretch(
-            first, end - first, place, axis.complete(end) - place, kept(first), kept(end)
-        )
+        found[first] = Stretch(first, end - first, place, axis.complete(end) - place, kept(first), kept(end))
     return found
 
 

@@ -7,7 +7,7 @@ from .lower import lower
 from .memory import MemoryPlan
 from .report import LayerCost, NetworkReport, report
 from .runner import Inference, NetworkRunner
-from .steps import AliasStep, ArrayStep, ConvolutionStep, HostStep, Step, VectorStep
+from .steps import AliasStep, ArrayStep, ConvolutionStep, FusedStep, HostStep, Step, VectorStep
 
 __all__ = [
     "AliasStep",
@@ -16,6 +16,7 @@ __all__ = [
     "CompiledNetwork",
     "ConvolutionStep",
     "Coverage",
+    "FusedStep",
     "HostStep",
     "Inference",
     "LayerCost",

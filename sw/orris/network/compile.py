@@ -15,7 +15,7 @@ from ..graph.views import view_shape
 from .lower import Progress, lower
 from .memory import Interval, MemoryPlan, plan_memory
 from .order import Group, grouped
-from .steps import AliasStep, ArrayStep, HostStep, Inside, Step
+from .steps import AliasStep, ArrayStep, FusedStep, HostStep, Inside, Step
 
 MEMORY_LIMIT = 1 << 32
 
@@ -48,7 +48,7 @@ class Segment:
     program : of all steps. single : of each step on its own, to see what that costs.
     """
 
-    steps: tuple[ArrayStep | AliasStep, ...]
+    steps: tuple[ArrayStep | AliasStep | FusedStep, ...]
     packed: tuple[str, ...]
     fetched: tuple[str, ...]
     program: Program
@@ -101,7 +101,8 @@ def compile_network(
 
     Parameters
     ----------
-    keep : give every tensor its own place, so that all can be looked at afterwards.
+    keep : give every tensor its own place, so that all can be looked at afterwards: no layer is fused to the
+        one before it, whose tensor then has none.
     progress : told (operators done, of how many, name of the next).
 
     Raises
@@ -109,7 +110,7 @@ def compile_network(
     OrrisError
         A layer that the configuration cannot run, or more memory than 32-bit addresses reach.
     """
-    return _Compiler(graph, config, keep).compile(lower(graph, config, progress))
+    return _Compiler(graph, config, keep).compile(lower(graph, config, progress, fuse=not keep))
 
 
 class _Compiler:
@@ -172,7 +173,7 @@ class _Compiler:
 
     def _learn(self, step: Step) -> None:
         """The layout of every tensor that has a place of its own."""
-        if isinstance(step, HostStep):
+        if isinstance(step, HostStep | FusedStep):
             return
         if isinstance(step, AliasStep):
             whole, _ = self._root(step.operator.output)
@@ -208,7 +209,7 @@ class _Compiler:
             start = clock
             for step in [group] if isinstance(group, HostStep) else group:
                 clock += 1
-                if isinstance(step, HostStep):
+                if isinstance(step, HostStep | FusedStep):
                     continue
                 if isinstance(step, AliasStep):
                     made.append(step.operator.output)
@@ -253,13 +254,13 @@ class _Compiler:
 
     def _segment(
         self,
-        group: list[ArrayStep | AliasStep],
+        group: list[ArrayStep | AliasStep | FusedStep],
         packed: tuple[str, ...],
         fetched: tuple[str, ...],
         activations: int,
         address: int,
     ) -> Segment:
-        works = [step for step in group if not isinstance(step, AliasStep)]
+        works = [step for step in group if isinstance(step, ArrayStep)]
         commands = [self._commands(step) for step in works]
         chained: list[Command] = []
         for each in commands:

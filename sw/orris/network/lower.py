@@ -1,6 +1,7 @@
 """Makes what runs on the accelerator into mapped layers with their constants."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,17 +11,24 @@ from ..compiler import layer_constants, vector_layouts
 from ..cost import best_mapping
 from ..graph import Graph
 from ..graph.vector import VectorWork
+from ..layers import AddLayer, PoolLayer
+from ..mapper import MappingError
 from .assign import Assignment, assign
-from .steps import AliasStep, ConvolutionStep, HostStep, Inside, Step, VectorStep
+from .fuse import pairs, saves, with_first_operand
+from .steps import AliasStep, ConvolutionStep, FusedStep, HostStep, Inside, Step, VectorStep
 
 Progress = Callable[[int, int, str], None]
 
 
-def lower(graph: Graph, config: AcceleratorConfig, progress: Progress | None = None) -> list[Step]:
-    """A step for each operator of the graph that something is done for, in their order.
+def lower(
+    graph: Graph, config: AcceleratorConfig, progress: Progress | None = None, fuse: bool = True
+) -> list[Step]:
+    """A step for each operator of the graph that something is done for, in their order; a convolution that
+    another layer is fused to comes with that.
 
     Parameters
     ----------
+    fuse : layers to convolutions, where it saves memory traffic.
     progress : told (operators done, of how many, name of the next).
 
     Raises
@@ -29,13 +37,34 @@ def lower(graph: Graph, config: AcceleratorConfig, progress: Progress | None = N
         A convolution or fully connected layer that the configuration cannot run, and why.
     """
     assignments = assign(graph, config)
-    steps = []
+    tails = {pair.convolution: pair.tail for pair in pairs(graph, assignments)} if fuse else {}
+    steps: list[list[Step]] = [[] for _ in assignments]
     for number, assignment in enumerate(assignments):
         if progress:
             progress(number, len(assignments), assignment.operator.name)
-        if assignment.where != "nowhere" or not assignment.why:
-            steps.append(_step(assignment, config))
-    return steps
+        if steps[number] or (assignment.where == "nowhere" and assignment.why):
+            continue
+        step = _step(assignment, config)
+        tail = assignments[tails[number]] if number in tails else None
+        fused = _fused(step, tail, config) if tail and isinstance(step, ConvolutionStep) else []
+        steps[tails[number] if fused else number] = fused or [step]
+    return [step for each in steps for step in each]
+
+
+def _fused(step: ConvolutionStep, tail: Assignment, config: AcceleratorConfig) -> list[Step]:
+    """The two steps of a convolution with another layer fused to it; none if that saves nothing."""
+    assert isinstance(tail.work, VectorWork)
+    work = with_first_operand(tail.work, step.work.ofmap)
+    assert isinstance(work.layer, PoolLayer | AddLayer)
+    try:
+        mapping = best_mapping(step.layer, config, pixel_lanes=step.mapping.pixel_lanes, after=work.layer)
+    except MappingError:
+        return []
+    constants = layer_constants(mapping, step.work.weights, step.work.requant, after=work.parameters)
+    fused = replace(step, mapping=mapping, constants=constants, tail=work)
+    if not saves(config, fused, [step, VectorStep(tail.operator, tail.work, config)]):
+        return []
+    return [fused, FusedStep(tail.operator, step.operator.name)]
 
 
 def _step(assignment: Assignment, config: AcceleratorConfig) -> Step:

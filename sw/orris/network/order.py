@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from ..graph import operators as ops
-from .steps import AliasStep, ArrayStep, HostStep, Step
+from .steps import AliasStep, ArrayStep, FusedStep, HostStep, Step
 
-Group = HostStep | list[ArrayStep | AliasStep]
+Group = HostStep | list[ArrayStep | AliasStep | FusedStep]
 
 
 def grouped(steps: list[Step]) -> list[Group]:

@@ -11,7 +11,7 @@ from ..report import LEVELS, words_at
 from .compile import CompiledNetwork
 from .coverage import Coverage
 from .runner import Inference
-from .steps import AliasStep, ArrayStep, HostStep
+from .steps import AliasStep, ArrayStep, FusedStep, HostStep
 
 WORD_BYTES = 8
 
@@ -197,6 +197,8 @@ def report(
             )
         elif isinstance(step, HostStep):
             layers.append(LayerCost(name, f"host: {step.why}", shape, host_seconds=on_host.get(name, 0.0)))
+        elif isinstance(step, FusedStep):
+            layers.append(LayerCost(name, f"fused: into {step.into}", shape))
         elif isinstance(step, AliasStep):
             layers.append(LayerCost(name, "nowhere", shape))
     totals = dict(whole.counters) if whole else {}

@@ -19,6 +19,7 @@ from ..compiler import (
     ifmap_layout,
     layer_commands,
     ofmap_layout,
+    operand_layout,
     vector_commands,
     vector_layouts,
 )
@@ -55,14 +56,26 @@ class AliasStep:
     inside: tuple[Inside, ...]
 
 
+@dataclass(frozen=True)
+class FusedStep:
+    """An operator that is part of the step of operator `into`."""
+
+    operator: ops.Operator
+    into: str
+
+
 @dataclass(frozen=True, eq=False)
 class ConvolutionStep:
-    """A convolution or a fully connected layer on the PE array."""
+    """A convolution or a fully connected layer on the PE array.
+
+    tail : the layer of the vector unit fused to it, whose first operand is the ofmap.
+    """
 
     operator: ops.Operator
     work: QuantisedLayer
     mapping: AnyMapping
     constants: LayerConstants = field(repr=False)
+    tail: VectorWork | None = None
 
     @property
     def layer(self) -> ConvLayer:
@@ -71,16 +84,17 @@ class ConvolutionStep:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Tensors that are read from memory."""
-        return (self.work.ifmap,)
+        return (self.work.ifmap, *(self.tail.ifmaps[1:] if self.tail else ()))
 
     @property
     def output(self) -> str:
-        return self.work.ofmap
+        return self.tail.ofmap if self.tail else self.work.ofmap
 
     @property
     def input_layouts(self) -> tuple[ActivationLayout, ...]:
         """How each of `inputs` is read."""
-        return (ifmap_layout(self.mapping),)
+        operand = operand_layout(self.mapping)
+        return (ifmap_layout(self.mapping), *((operand,) if operand else ()))
 
     @property
     def output_layout(self) -> ActivationLayout:
@@ -97,9 +111,10 @@ class ConvolutionStep:
         layer = self.layer
         kind = "depthwise " if layer.depthwise else ""
         stride = f" /{layer.U}" if layer.U == layer.V else f" /{layer.U}x{layer.V}"
+        after = f", then {vector_shape(self.tail.layer)}" if self.tail else ""
         return (
             f"{kind}{layer.M} of {layer.R}x{layer.S}{stride if layer.U * layer.V > 1 else ''} "
-            f"on {layer.channels}x{layer.H}x{layer.W}"
+            f"on {layer.channels}x{layer.H}x{layer.W}{after}"
         )
 
     @property
@@ -115,6 +130,12 @@ class ConvolutionStep:
     def predicted_cycles(self) -> int:
         return cycles(self.mapping)
 
+    def commands_at_zero(self) -> list[Command]:
+        """The commands with everything at address 0."""
+        inputs = [Placement(0, layout) for layout in self.input_layouts]
+        constants = dict.fromkeys(self.constant_areas(), 0)
+        return self.commands(inputs, Placement(0, self.output_layout), constants)
+
     def constant_areas(self) -> dict[str, NDArray[np.uint8]]:
         """What it keeps in memory, by name."""
         return {"parameters": self.constants.parameters, "filters": self.constants.filters.content}
@@ -123,8 +144,18 @@ class ConvolutionStep:
         self, inputs: list[Placement], output: Placement, constants: Dictionary[str, int]
     ) -> list[Command]:
         """The commands, given the addresses of tensors and `constant_areas`."""
-        at = Addresses(constants["parameters"], constants["filters"], inputs[0], output)
+        operand = inputs[1] if len(inputs) > 1 else None
+        at = Addresses(constants["parameters"], constants["filters"], inputs[0], output, operand)
         return layer_commands(self.mapping, self.constants, at)
+
+
+def vector_shape(layer: VectorLayer) -> str:
+    """A layer of the vector unit in a few words."""
+    _, C, H, W = layer.ofmap_shape
+    if not isinstance(layer, PoolLayer):
+        return f"{type(layer).__name__.removesuffix('Layer').lower()} to {C}x{H}x{W}"
+    stride = f" /{layer.U}x{layer.V}" if (layer.U, layer.V) != (1, 1) else ""
+    return f"{layer.kind} {layer.R}x{layer.S}{stride} on {layer.C}x{layer.H}x{layer.W}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,12 +196,7 @@ class VectorStep:
     @property
     def shape(self) -> str:
         """In a few words."""
-        layer = self.layer
-        _, C, H, W = layer.ofmap_shape
-        if not isinstance(layer, PoolLayer):
-            return f"{type(layer).__name__.removesuffix('Layer').lower()} to {C}x{H}x{W}"
-        stride = f" /{layer.U}x{layer.V}" if (layer.U, layer.V) != (1, 1) else ""
-        return f"{layer.kind} {layer.R}x{layer.S}{stride} on {layer.C}x{layer.H}x{layer.W}"
+        return vector_shape(self.layer)
 
     @property
     def mapping_figures(self) -> dict[str, Any]:
@@ -204,4 +230,4 @@ class VectorStep:
 
 ArrayStep = ConvolutionStep | VectorStep
 """What runs on the accelerator."""
-Step = HostStep | AliasStep | ArrayStep
+Step = HostStep | AliasStep | FusedStep | ArrayStep
