@@ -12,8 +12,9 @@ from .axi import Axi4LiteSignature, Axi4Signature
 from .core import Core
 from .registers import Registers
 
-SETTLE = 64
-"""Cycles after the last command until the counters hold everything: longer than any event's pipeline."""
+SETTLE = 4
+"""Cycles after the last command until the counters hold everything: the registers between an event and its
+counter. (Those of PEs have come by then: the compute unit waits for its array to be empty.)"""
 RESET_CYCLES = 4
 
 

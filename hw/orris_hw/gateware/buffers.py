@@ -26,10 +26,21 @@ class SkidBuffer(wiring.Component):
     -------
     i : In(stream.Signature(shape))
     o : Out(stream.Signature(shape))
+    full : Out(1)
+        A second payload waits behind that of `o`.
+    behind : Out(shape)
+        It, while `full`.
     """
 
     def __init__(self, shape: Any):
-        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+        super().__init__(
+            {
+                "i": In(stream.Signature(shape)),
+                "o": Out(stream.Signature(shape)),
+                "full": Out(1),
+                "behind": Out(shape),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -43,6 +54,8 @@ class SkidBuffer(wiring.Component):
             self.o.payload.eq(payload),
             moves.eq(~valid | self.o.ready),
             full.eq(~ready),
+            self.full.eq(full),
+            self.behind.eq(skid),
         ]
         with m.If(moves):
             m.d.sync += [valid.eq(self.i.valid | full), ready.eq(1)]

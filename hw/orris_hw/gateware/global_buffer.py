@@ -204,9 +204,10 @@ class GlobalBuffer(wiring.Component):
             buffers.append(buffer)
 
         def hazard(addr: Value) -> Value:
-            # A write that has been accepted and not yet served is at the head of its client; a second
-            # one is behind it (input not ready) only while the head is being refused.
-            return reduce(or_, (~buffer.i.ready | (head.asks & (head.addr == addr))
+            # A write that has been accepted and not yet served is at the head of its client, or behind it
+            # where the bank has refused the head.
+            return reduce(or_, ((head.asks & (head.addr == addr))
+                                | (buffer.full & (buffer.behind.write.addr == addr))
                                 for head, buffer in zip(writes, buffers, strict=True)))
 
         reads: list[_Head] = []

@@ -82,6 +82,11 @@ def filter_beats(config: AcceleratorConfig, run: Run, rows: int) -> tuple[int, i
     return run["sets"] * rows * ceil_div(values, lanes), run["sets"] * values
 
 
+def filter_words(run: Run, rows: int) -> int:
+    """Words of a pass's filters."""
+    return run["sets"] * rows * run["filter_words"]
+
+
 def pass_fields(run: Run) -> int:
     """Beats that describe a pass to the PEs."""
     return 7 + 2 * run["stacks"]

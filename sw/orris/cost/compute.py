@@ -17,6 +17,7 @@ from .array import (
     channel_blocks,
     drift_cycles,
     filter_beats,
+    filter_words,
     ifmap_feed,
     pass_fields,
     position_cycles,
@@ -29,13 +30,15 @@ _BUFFER_READ = 9  # a feeder's request to its word
 _SAME_ROWS = 2  # beside one a row: the walk goes through the rows of a pass that needs no new tags
 _NEW_RUN = 6  # cycles between two RUNs in the ifmap feeder
 _SET_UP = 4  # of a RUN in the filter feeder, beside one for each filter set
+_SEEK = 3  # from a RUN to its first token in the filter feeder, beside one for each slot before its own
 _PE = 7  # from a last tap to its psum
 _UP = 2  # from PE to PE
 _PORT = 8  # from the top PE to a finished sum
 _POST = 17  # from the last finished sum to the job's token
 _JOB_SET_UP = 4
 _SKIDS = 2  # beats in the buffer ahead of a row's FIFO
-_MOST_WRITES = 0.9  # of a bank's cycles
+_MOST_WRITES = _MOST_READS = 0.9  # of a bank's cycles
+_RESPONSES = 16  # words of filters that wait for the Y-bus
 
 
 @dataclass
@@ -78,16 +81,34 @@ class ComputeUnit:
         self._sent = 0.0  # when the ifmap feeder was through with the last pass, as seen from the last PE
         self._described = 0.0  # when the PEs first hear of a pass
         self._writes: dict[int, float] = {}  # words a cycle that the present pass writes to each bank
+        # Passes that read psums of their columns' banks: from, to, psums a cycle, and how many banks.
+        self._reads: deque[tuple[float, float, float, int]] = deque(maxlen=4)
         self.stalls = {"stall_ifmap": 0.0, "stall_filter": 0.0, "stall_psum": 0.0}
 
     def write_interval(self, address: int, words: int) -> float:
         """Cycles between words of a LOAD to the buffer: psums and finished values come first in a bank."""
-        depth = self._config.global_buffer.depth
+        depth, writes = self._config.global_buffer.depth, self._writes
         cycles = 0.0
         for bank in range(address // depth, (address + words - 1) // depth + 1):
             here = min(address + words, (bank + 1) * depth) - max(address, bank * depth)
-            cycles += here / (1 - min(_MOST_WRITES, self._writes.get(bank, 0.0)))
+            cycles += here / (1 - min(_MOST_WRITES, writes.get(bank, 0.0)))
         return cycles / words
+
+    def _read(self, begin: float, words: float, address: int) -> float:
+        """When the filter feeder has read that many words from `begin` on: psums come first in a bank."""
+        now, bank = begin, address // self._config.global_buffer.depth
+        late = self._up + bank + 1 - self._config.array.columns
+        for start, end, rate, banks in self._reads:
+            start, end = start + late, end + late
+            if bank >= banks or end <= now:
+                continue
+            free = min(words, max(0.0, start - now))
+            now, words = now + free, words - free
+            among = min(words, (end - max(now, start)) * (1 - rate))
+            now, words = now + among / (1 - rate), words - among
+            if words <= 0:
+                break
+        return now + words
 
     # -- filters -------------------------------------------------------------------------------------------
     def filters(self) -> Process:
@@ -98,14 +119,13 @@ class ComputeUnit:
             run = self.runs.popleft()
             self._to_array.append(run)
             kernel.give(self._array_items, kernel.now)
-            sent = max(sent, came) + _SET_UP + run["sets"]
-            seek = run["filter_start"]
+            begin = max(sent, came)
+            sent, there = begin + _SET_UP + run["sets"], begin + _SEEK + run["filter_start"]
             for number in range(run["passes"]):
-                came = 0
                 if run["wait_filter"]:
                     came = yield self._tokens[run["wait_filter"]]
-                there = came + _BUFFER_READ + seek
-                seek = 0
+                    there = max(there, came)
+                there += _BUFFER_READ
                 rows = run["last_rows"] if number + 1 == run["passes"] else run["rows"]
                 y_bus, x_bus = filter_beats(config, run, rows)
                 fields, free = pass_fields(run), 0.0
@@ -114,13 +134,17 @@ class ComputeUnit:
                     free = self._begun_at.popleft()
                 else:
                     self._described = sent + self._pipe
+                slot = (run["filter_start"] + number) % run["filter_slots"]
+                words, place = filter_words(run, rows), run["filter_base"] + slot * run["filter_stride"]
                 # The description and one beat for every row wait at the PEs until their bank is free.
                 sent = max(max(sent + fields, there) + y_bus, free + y_bus - rows)
+                held = rows + _RESPONSES
+                sent = max(sent, self._read(there, words, place), self._read(free, words - held, place))
                 self._give(run["signal_filter"], sent)
                 last = max(sent, sent - y_bus + x_bus) + self._pipe - 3
                 self._loaded_at.append(max(last, free + fields + 3 + x_bus))
                 kernel.give(self._loaded, kernel.now)
-                passes += 1
+                passes, there = passes + 1, 0.0
             kernel.give(self.room, int(sent))
 
     # -- array ---------------------------------------------------------------------------------------------
@@ -147,6 +171,8 @@ class ComputeUnit:
                 before = self._pass(run, rows, blocks, bool(tags), before, fed, number)
                 if run["last"] and k + 1 == run["passes"]:
                     before = self._finish(run, before, ofmap_free)
+                if k or not run["first"]:
+                    self._psums_read(run, before)
                 fed = before.fed
                 self._begun_at.append(before.start)
                 kernel.give(self._begun, kernel.now)
@@ -203,6 +229,11 @@ class ComputeUnit:
             end = max(end, end + waits)
             period = (end - start) / positions
         return Pass(start, end, last, feed.behind, lambda value: freed(values + value))
+
+    def _psums_read(self, run: Run, done: Pass) -> None:
+        """A pass that reads the psums of those before it."""
+        rate = run["p"] * run["positions"] / (done.end - done.start)
+        self._reads.append((done.start, done.end, min(_MOST_READS, rate), run["e"] * run["sets"]))
 
     def _finish(self, run: Run, done: Pass, ofmap_free: float) -> Pass:
         """The last pass goes no faster than post-processing, but for what its FIFOs hold."""

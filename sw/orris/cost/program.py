@@ -17,7 +17,7 @@ from .events import Kernel, Process, Tokens
 from .memory import Dma, Memory, MemoryTiming
 
 _START = 5  # cycles from the start command to the program's, in which the core is reset
-_SETTLE = 67  # from the end of the program until the counters hold everything
+_SETTLE = 7  # from the end of the program until the counters hold everything
 _FETCHED, _BUFFERED = 4, 16  # commands asked for at once, commands held
 _DECODE = 11  # cycles a command
 _FETCH_FIFO = 2
