@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from orris.cost import best_candidate, expected_counters
 from orris.layers import ConvLayer
+from orris.mapper import FREE, Given
 from orris.report import LayerReport
 from orris_hw.config import AcceleratorConfig
 from orris_hw.errors import OrrisError
@@ -26,8 +27,8 @@ class ClusterError(OrrisError, RuntimeError):
 class BenchJob:
     """One layer: run in RTL simulation, or foreseen by the cost model (`rtl` False).
 
-    aim : weight of time in the choice of the mapping. zeros : fraction of zero ifmap values, None for the
-    layer's own.
+    aim : weight of time in the choice of the mapping. given : what of the mapping is not chosen.
+    zeros : fraction of zero ifmap values, None for the layer's own.
     """
 
     layer: ConvLayer
@@ -35,13 +36,14 @@ class BenchJob:
     memory: MemoryModel = MemoryModel()
     rtl: bool = True
     aim: float = 1.0
+    given: Given = FREE
     seed: int = 0
     zeros: float | None = None
 
 
 def run_job(job: BenchJob) -> LayerReport:
     """Map the layer and run it; raises what `run_layer` raises."""
-    best = best_candidate(job.layer, job.config, job.aim, job.memory.timing)
+    best = best_candidate(job.layer, job.config, job.aim, job.memory.timing, given=job.given)
     mapping = best.mapping
     if job.rtl:
         return run_layer(

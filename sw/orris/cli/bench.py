@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import AimOption, ConfigOption, EnergyOption, LatencyOption, MemoryBytesOption, PresetOption
+from .options import (
+    AimOption,
+    ConfigOption,
+    EnergyOption,
+    LatencyOption,
+    MappingOption,
+    MemoryBytesOption,
+    PresetOption,
+)
 from .progress import progress_bars
 from .simulate import NOT_EXACT, complaint
 
@@ -36,6 +44,7 @@ def bench(
     batch: Annotated[int, typer.Option("--batch", min=1, max=256, help="Images at once.")] = 1,
     memory_bytes: MemoryBytesOption = 8.0,
     latency: LatencyOption = 100,
+    mapping: MappingOption = None,
     aim: AimOption = "time",
     energy: EnergyOption = "isca2016",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random data.")] = 0,
@@ -62,14 +71,15 @@ def bench(
 
     [bold]orris bench vgg16 --model[/]   what the cost model expects, in seconds
 
-    [bold]orris bench alexnet --batch 4 --layers conv1,conv2[/]   beside the chip's published figures
+    [bold]orris bench alexnet --preset eyeriss-v1 --mapping published --batch 4[/]   as the chip ran it
 
     Each layer's figures are in the JSON file as soon as it is done. Exit status: 0 when every layer is
     bit-exact, 1 when one is not, 2 for wrong input.
     """
     from rich.console import Console
 
-    from orris.cost import energy_table, parse_aim
+    from orris.cost import energy_table, parse_aim, within_port
+    from orris.mapper import mapping_table
     from orris.report.bench import Conditions
     from orris.report.bench_table import movement_table, silicon_table, speed_table
     from orris_hw.config import resolve
@@ -78,10 +88,13 @@ def bench(
 
     accelerator = resolve(preset=preset, config=config)
     chosen = _layers(network, layers, batch)
-    weight, memory = parse_aim(aim), MemoryModel(latency, memory_bytes)
+    weight, memory = parse_aim(aim), MemoryModel(latency, within_port(accelerator, memory_bytes))
     conditions = Conditions(memory_bytes, latency, batch, rtl, energy_table(energy))
     record = _Record(network, accelerator, conditions, [layer.name for layer in chosen], json_file)
-    work = [BenchJob(layer, accelerator, memory, rtl, weight, seed, zeros) for layer in chosen]
+    wanted = mapping_table(mapping)
+    work = [
+        BenchJob(layer, accelerator, memory, rtl, weight, wanted.of(layer), seed, zeros) for layer in chosen
+    ]
     with progress_bars() as bars:
         task = bars.add_task(f"{network} on {accelerator.name}", total=sum(job.layer.macs for job in work))
         for job, report in run_jobs(work, jobs or os.cpu_count() or 1, scheduler):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .layer_options import Layers, takes_layers
 from .options import ConfigOption, JsonFlag, PresetOption
 from .progress import progress_bars
 
@@ -31,13 +32,6 @@ BaudOption = Annotated[
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", min=0.01, help="Seconds to wait for a reply before asking again.")
 ]
-
-
-SHAPE = "A layer by its shape, instead of --layer"
-
-
-def _letter(name: str, meaning: str) -> Any:
-    return typer.Option(f"--{name}", metavar="N", help=meaning, rich_help_panel=SHAPE)
 
 
 def register(parent: typer.Typer) -> None:
@@ -105,11 +99,9 @@ def _facts(transport: SerialTransport) -> dict[str, Any]:
 
 
 @app.command()
+@takes_layers
 def run(
-    layer: Annotated[
-        list[str] | None,
-        typer.Option("--layer", "-l", metavar="NAME", help="A layer such as alexnet.conv3; several times."),
-    ] = None,
+    layers: Layers,
     port: PortOption = None,
     baud: BaudOption = None,
     timeout: TimeoutOption = 0.5,
@@ -117,19 +109,6 @@ def run(
     config: ConfigOption = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random data.")] = 0,
     as_json: JsonFlag = False,
-    M: Annotated[int | None, _letter("M", "Filters.")] = None,
-    C: Annotated[int | None, _letter("C", "Channels.")] = None,
-    H: Annotated[int | None, _letter("H", "Rows of the ifmap.")] = None,
-    W: Annotated[int | None, _letter("W", "Columns of the ifmap; H if not given.")] = None,
-    R: Annotated[int | None, _letter("R", "Rows of a filter.")] = None,
-    S: Annotated[int | None, _letter("S", "Columns of a filter; R if not given.")] = None,
-    U: Annotated[int | None, _letter("U", "Stride; 1 if not given.")] = None,
-    pad: Annotated[
-        str | None,
-        typer.Option(
-            "--pad", metavar="P", help="Padding: one number, four, or the word same.", rich_help_panel=SHAPE
-        ),
-    ] = None,
 ) -> None:
     """Run layers on the board with random data, and compare them with the golden model.
 
@@ -143,9 +122,6 @@ def run(
     from orris_fpga.link.connection import board_device, connect
     from orris_hw.config import resolve
 
-    from .shape import chosen_layers
-
-    layers = chosen_layers(layer or [], dict(M=M, C=C, H=H, W=W, R=R, S=S, U=U), pad)
     wanted = resolve(preset=preset, config=config) if preset or config else None
     transport = connect(port, baud, timeout)
     device = board_device(transport, wanted)

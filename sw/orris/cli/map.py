@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .layer_options import Layers, takes_layers
 from .options import (
     AimOption,
     ConfigOption,
     EnergyOption,
     JsonFlag,
     LatencyOption,
+    MappingOption,
     MemoryBytesOption,
     PresetOption,
 )
@@ -22,24 +24,17 @@ if TYPE_CHECKING:
 
     from orris.cost import Candidate, EnergyTable
 
-SHAPE_PANEL = "A layer by its shape, instead of --layer"
-
 
 def register(app: typer.Typer) -> None:
     app.command(name="map")(map_)
 
 
-def _letter(name: str, meaning: str) -> Any:
-    return typer.Option(f"--{name}", metavar="N", help=meaning, rich_help_panel=SHAPE_PANEL)
-
-
+@takes_layers
 def map_(
-    layer: Annotated[
-        list[str] | None,
-        typer.Option("--layer", "-l", metavar="NAME", help="A layer such as vgg16.conv3_2, or a network."),
-    ] = None,
+    layers: Layers,
     preset: PresetOption = None,
     config: ConfigOption = None,
+    mapping: MappingOption = None,
     aim: AimOption = "time",
     explain: Annotated[
         bool, typer.Option("--explain", help="The best few, and what each of the others costs more.")
@@ -48,26 +43,6 @@ def map_(
     memory_bytes: MemoryBytesOption = 8.0,
     latency: LatencyOption = 100,
     as_json: JsonFlag = False,
-    M: Annotated[int | None, _letter("M", "Filters, over all groups.")] = None,
-    C: Annotated[int | None, _letter("C", "Channels of a group.")] = None,
-    H: Annotated[int | None, _letter("H", "Rows of the ifmap.")] = None,
-    W: Annotated[int | None, _letter("W", "Columns of the ifmap; H if not given.")] = None,
-    R: Annotated[int | None, _letter("R", "Rows of a filter.")] = None,
-    S: Annotated[int | None, _letter("S", "Columns of a filter; R if not given.")] = None,
-    U: Annotated[int | None, _letter("U", "Vertical stride; 1 if not given.")] = None,
-    V: Annotated[int | None, _letter("V", "Horizontal stride; U if not given.")] = None,
-    D: Annotated[int | None, _letter("D", "Dilation; 1 if not given.")] = None,
-    G: Annotated[int | None, _letter("G", "Groups; 1 if not given.")] = None,
-    N: Annotated[int | None, _letter("N", "Images; 1 if not given.")] = None,
-    pad: Annotated[
-        str | None,
-        typer.Option(
-            "--pad",
-            metavar="P",
-            help="Padding: one number, top,left,bottom,right or the word same.",
-            rich_help_panel=SHAPE_PANEL,
-        ),
-    ] = None,
 ) -> None:
     """Show how layers are laid over an accelerator, with the cycles and energy this is expected to take.
 
@@ -83,17 +58,16 @@ def map_(
     """
     from rich.console import Console
 
-    from orris.cost import MemoryTiming, energy_table, parse_aim, ranked_mappings
+    from orris.cost import MemoryTiming, energy_table, parse_aim, ranked_mappings, within_port
+    from orris.mapper import mapping_table
     from orris_hw.config import resolve
 
-    from .shape import chosen_layers
-
     accelerator, weight, table = resolve(preset=preset, config=config), parse_aim(aim), energy_table(energy)
-    memory = MemoryTiming(latency, memory_bytes / 8)
-    shape = dict(M=M, C=C, H=H, W=W, R=R, S=S, U=U, V=V, D=D, G=G, N=N)
+    memory = MemoryTiming(latency, within_port(accelerator, memory_bytes) / 8)
+    wanted = mapping_table(mapping)
     found = [
-        ranked_mappings(each, accelerator, weight, memory=memory, table=table)
-        for each in chosen_layers(layer or [], shape, pad)
+        ranked_mappings(each, accelerator, weight, memory=memory, table=table, given=wanted.of(each))
+        for each in layers
     ]
     if as_json:
         shown = [_as_dict(candidates if explain else candidates[:1], table) for candidates in found]

@@ -19,11 +19,30 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs
 AimOption = Annotated[
     str, typer.Option("--aim", help="time, energy, or a weight of time from 0 (energy) to 1 (time).")
 ]
+MappingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mapping",
+        metavar="NAME|FILE",
+        help="Mappings to keep to, in TOML, or published: those of the Eyeriss chip. What they leave open "
+        "is searched.",
+    ),
+]
 EnergyOption = Annotated[
     str,
     typer.Option("--energy", metavar="TABLE", help="What accesses cost: isca2016, eyeriss-pj, or a file."),
 ]
+MEMORY_PANEL = "Memory behind the accelerator"
 MemoryBytesOption = Annotated[
-    float, typer.Option("--memory-bytes", min=0.01, help="Bytes per cycle of the memory.")
+    float,
+    typer.Option(
+        "--memory-bytes",
+        "--bandwidth",
+        min=0.01,
+        help="Bytes per cycle, up to what the memory port moves.",
+        rich_help_panel=MEMORY_PANEL,
+    ),
 ]
-LatencyOption = Annotated[int, typer.Option("--latency", min=0, help="Cycles to the memory's first data.")]
+LatencyOption = Annotated[
+    int, typer.Option("--latency", min=0, help="Cycles to the first data.", rich_help_panel=MEMORY_PANEL)
+]

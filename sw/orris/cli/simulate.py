@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import ConfigOption, PresetOption
+from .layer_options import Layers, takes_layers
+from .options import MEMORY_PANEL, ConfigOption, LatencyOption, MemoryBytesOption, PresetOption
 from .progress import progress_bars
 
 if TYPE_CHECKING:
@@ -19,29 +20,14 @@ if TYPE_CHECKING:
 NOT_EXACT = 1
 """Exit status when a layer's ofmap is not the golden model's."""
 
-SHAPE_PANEL = "A layer by its shape, instead of --layer"
-MEMORY_PANEL = "Memory behind the accelerator"
-
 
 def register(app: typer.Typer) -> None:
     app.command(name="simulate")(simulate)
 
 
-def _letter(name: str, meaning: str) -> Any:
-    return typer.Option(f"--{name}", metavar="N", help=meaning, rich_help_panel=SHAPE_PANEL)
-
-
+@takes_layers
 def simulate(
-    layer: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--layer",
-            "-l",
-            metavar="NAME",
-            help="A layer such as alexnet.conv2, or a whole network: alexnet, vgg16, resnet18, mobilenetv1. "
-            "May be given several times.",
-        ),
-    ] = None,
+    layers: Layers,
     preset: PresetOption = None,
     config: ConfigOption = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random data.")] = 0,
@@ -58,13 +44,8 @@ def simulate(
     vcd: Annotated[
         Path | None, typer.Option("--vcd", metavar="FILE", help="Write a waveform (one layer; slower).")
     ] = None,
-    latency: Annotated[
-        int, typer.Option("--latency", min=0, help="Cycles to the first data.", rich_help_panel=MEMORY_PANEL)
-    ] = 100,
-    bandwidth: Annotated[
-        float,
-        typer.Option("--bandwidth", min=0.01, max=16, help="Bytes per cycle.", rich_help_panel=MEMORY_PANEL),
-    ] = 8.0,
+    memory_bytes: MemoryBytesOption = 8.0,
+    latency: LatencyOption = 100,
     stalls: Annotated[
         float,
         typer.Option(
@@ -75,32 +56,12 @@ def simulate(
             rich_help_panel=MEMORY_PANEL,
         ),
     ] = 0.0,
-    M: Annotated[int | None, _letter("M", "Filters, over all groups.")] = None,
-    C: Annotated[int | None, _letter("C", "Channels of a group.")] = None,
-    H: Annotated[int | None, _letter("H", "Rows of the ifmap.")] = None,
-    W: Annotated[int | None, _letter("W", "Columns of the ifmap; H if not given.")] = None,
-    R: Annotated[int | None, _letter("R", "Rows of a filter.")] = None,
-    S: Annotated[int | None, _letter("S", "Columns of a filter; R if not given.")] = None,
-    U: Annotated[int | None, _letter("U", "Vertical stride; 1 if not given.")] = None,
-    V: Annotated[int | None, _letter("V", "Horizontal stride; U if not given.")] = None,
-    D: Annotated[int | None, _letter("D", "Dilation; 1 if not given.")] = None,
-    G: Annotated[int | None, _letter("G", "Groups; 1 if not given.")] = None,
-    N: Annotated[int | None, _letter("N", "Images; 1 if not given.")] = None,
     number_format: Annotated[
         str | None,
         typer.Option(
             "--format",
             metavar="NAME",
             help="Number format: int8, int16x8 or fixed16; by default that of the configuration.",
-        ),
-    ] = None,
-    pad: Annotated[
-        str | None,
-        typer.Option(
-            "--pad",
-            metavar="P",
-            help="Padding: one number, top,left,bottom,right or the word same.",
-            rich_help_panel=SHAPE_PANEL,
         ),
     ] = None,
 ) -> None:
@@ -118,19 +79,19 @@ def simulate(
     """
     from rich.console import Console
 
+    from orris.cost import within_port
     from orris.mapper import map_layer
     from orris_hw.config import resolve
     from orris_sim.layer_run import MemoryModel, run_layer
 
-    from .shape import chosen_layers, in_format
+    from .shape import in_format
     from .watching import watcher
 
     accelerator = resolve(preset=preset, config=config)
-    shape = dict(M=M, C=C, H=H, W=W, R=R, S=S, U=U, V=V, D=D, G=G, N=N)
-    layers = [in_format(each, number_format) for each in chosen_layers(layer or [], shape, pad)]
+    layers = [in_format(each, number_format) for each in layers]
     mappings = [map_layer(each, accelerator) for each in layers]  # a layer that does not map is known at once
     _check_files(json_file, vcd, layers)
-    memory = MemoryModel(latency, bandwidth, stalls)
+    memory = MemoryModel(latency, within_port(accelerator, memory_bytes), stalls)
     reports: list[LayerReport] = []
     with progress_bars() as bars:
         for each, mapping in zip(layers, mappings, strict=True):

@@ -4,12 +4,13 @@ from .choice import AIMS, Candidate, best_candidate, best_mapping, parse_aim, ra
 from .energy import DEFAULT_TABLE, Energy, EnergyError, EnergyTable, energy, energy_table, table_names
 from .expected import expected_counters
 from .layer import layer_timing
-from .memory import MemoryTiming
+from .memory import BandwidthError, MemoryTiming, within_port
 from .program import Timing, program_timing
 from .roofline import Roofline, roofline
 
 __all__ = [
     "AIMS",
+    "BandwidthError",
     "DEFAULT_TABLE",
     "Candidate",
     "Energy",
@@ -29,4 +30,5 @@ __all__ = [
     "ranked_mappings",
     "roofline",
     "table_names",
+    "within_port",
 ]

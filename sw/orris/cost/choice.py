@@ -1,6 +1,7 @@
 """The mapping to use: the best few by a closed estimate, compared by the full cost model."""
 
 from collections.abc import Mapping as Table
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from math import log
 
@@ -8,7 +9,7 @@ from orris_hw.config import AcceleratorConfig
 from orris_hw.errors import OrrisError
 
 from ..layers import ConvLayer
-from ..mapper import AnyMapping, best_mappings
+from ..mapper import FREE, AnyMapping, Given, best_mappings
 from ..mapper import cycles as estimated_cycles
 from ..mapper.fusion import Tail
 from .energy import Energy, EnergyTable, energy, energy_table
@@ -91,6 +92,7 @@ def ranked_mappings(
     table: EnergyTable | None = None,
     pixel_lanes: int | None = None,
     after: Tail | None = None,
+    given: Given = FREE,
 ) -> list[Candidate]:
     """The best few mappings of a layer, the best first. They are kept for later processes.
 
@@ -99,6 +101,7 @@ def ranked_mappings(
     aim : weight of time, 1 for least cycles, 0 for least energy.
     memory : behind the accelerator. table : what accesses cost.
     pixel_lanes : layout of the ifmap, chosen if not given. after : a layer to fuse to this one.
+    given : parameters of the mapping that are kept.
 
     Raises
     ------
@@ -106,31 +109,32 @@ def ranked_mappings(
         No mapping is legal, and which limit binds.
     """
     memory, table = memory or MemoryTiming(), table or energy_table()
+    lanes = pixel_lanes or given.pixel_lanes
     asked = question(
-        layer, config, after, aim=aim, memory=asdict(memory), table=asdict(table), pixel_lanes=pixel_lanes
+        layer,
+        config,
+        after,
+        aim=aim,
+        memory=asdict(memory),
+        table=asdict(table),
+        pixel_lanes=pixel_lanes,
+        given=asdict(given),
     )
     fused = {"after": after} if after else {}
     if not (found := kept(asked, layer=layer, config=config, **fused)):
-        found = _timed(layer, config, _Estimate(layer, config, aim, table), memory, pixel_lanes, after)
+        estimate = _Estimate(layer, config, aim, table)
+        wanted = best_mappings(layer, config, estimate, _CONSIDERED, given.sizes, given.order, lanes, after)
+        found = _timed(wanted, memory)
         found.sort(key=lambda each: _candidate(*each, table).score(aim))
         keep(asked, found)
     return [_candidate(*each, table) for each in found]
 
 
-def _timed(
-    layer: ConvLayer,
-    config: AcceleratorConfig,
-    estimate: _Estimate,
-    memory: MemoryTiming,
-    pixel_lanes: int | None,
-    after: Tail | None,
-) -> list[tuple[AnyMapping, Timing]]:
-    """The mappings of the least estimates, each with what the cost model makes of it."""
+def _timed(mappings: Sequence[AnyMapping], memory: MemoryTiming) -> list[tuple[AnyMapping, Timing]]:
+    """As many of the mappings as are timed soon, each with what the cost model makes of it."""
     result: list[tuple[AnyMapping, Timing]] = []
     passes = 0
-    for mapping in best_mappings(
-        layer, config, estimate, _CONSIDERED, pixel_lanes=pixel_lanes, after=after
-    ):
+    for mapping in mappings:
         passes += mapping.all_passes
         if result and passes > _PASSES:
             break
@@ -153,11 +157,14 @@ def best_candidate(
     memory: MemoryTiming | None = None,
     pixel_lanes: int | None = None,
     after: Tail | None = None,
+    given: Given = FREE,
 ) -> Candidate:
     """The first of `ranked_mappings`, whose parameters and errors these are. Kept once found."""
-    key = layer, layer.ifmap_zeros, config, aim, memory, pixel_lanes, after
+    key = layer, layer.ifmap_zeros, config, aim, memory, pixel_lanes, after, given
     if key not in _found:
-        ranked = ranked_mappings(layer, config, aim, memory=memory, pixel_lanes=pixel_lanes, after=after)
+        ranked = ranked_mappings(
+            layer, config, aim, memory=memory, pixel_lanes=pixel_lanes, after=after, given=given
+        )
         _found[key] = ranked[0]
     return _found[key]
 
@@ -169,6 +176,7 @@ def best_mapping(
     memory: MemoryTiming | None = None,
     pixel_lanes: int | None = None,
     after: Tail | None = None,
+    given: Given = FREE,
 ) -> AnyMapping:
     """The mapping of `best_candidate`."""
-    return best_candidate(layer, config, aim, memory, pixel_lanes, after).mapping
+    return best_candidate(layer, config, aim, memory, pixel_lanes, after, given).mapping

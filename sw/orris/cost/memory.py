@@ -3,6 +3,10 @@
 from collections import deque
 from dataclasses import dataclass
 
+from orris_hw.config import AcceleratorConfig
+from orris_hw.config.model import WORD_BITS
+from orris_hw.errors import OrrisError
+
 BURST = 32
 """Most beats of a burst."""
 _OUTSTANDING = 16
@@ -19,6 +23,21 @@ class MemoryTiming:
 
     latency: int = 100
     rate: float = 1.0
+
+
+class BandwidthError(OrrisError, ValueError):
+    """A memory faster than the accelerator's port to it."""
+
+
+def within_port(config: AcceleratorConfig, bytes_per_cycle: float) -> float:
+    """`bytes_per_cycle` of a memory; BandwidthError if that is more than the accelerator can take."""
+    port = WORD_BITS // 8
+    if bytes_per_cycle > port:
+        raise BandwidthError(
+            f"a memory of {bytes_per_cycle:g} bytes per cycle: the memory port of {config.name} moves "
+            f"{port}, give at most that"
+        )
+    return bytes_per_cycle
 
 
 class Memory:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Protocol
 
 from orris_hw.config import AcceleratorConfig
@@ -53,6 +54,7 @@ def map_layer(
     e: int | None = None,
     t: int | None = None,
     positions: int | None = None,
+    rows: int | None = None,
     chunk: int | None = None,
     order: Order | None = None,
     pixel_lanes: int | None = None,
@@ -68,7 +70,7 @@ def map_layer(
     MappingError
         No mapping is legal, and which limit binds.
     """
-    given = dict(p=p, q=q, e=e, t=t, positions=positions, chunk=chunk)
+    given = dict(p=p, q=q, e=e, t=t, positions=positions, rows=rows, chunk=chunk)
     return best_mappings(layer, config, LeastTime(), 1, given, order, pixel_lanes, after)[0]
 
 
@@ -85,9 +87,10 @@ def best_mappings(
     """Up to `count` mappings, the best by `aim` first; otherwise as `map_layer`."""
     given = given or {}
     search = _Search(layer, config, aim, given, order, after)
-    lanes = [pixel_lanes] if pixel_lanes is not None else _pixel_lanes(layer, config)
-    attempts = ((choice, thorough) for thorough in (False, True) for choice in lanes)
-    found = next((found for each in attempts if (found := search.best(each[0], count, each[1]))), [])
+    choices = [[pixel_lanes]] if pixel_lanes is not None else _pixel_lanes(layer, config)
+    attempts = ((choice, thorough) for thorough in (False, True) for choice in choices)
+    layouts = ([*chain(*(search.best(each, count, slow) for each in lanes))] for lanes, slow in attempts)
+    found = next((found for found in layouts if found), [])
     result: list[AnyMapping] = list(found)
     free = order is None and after is None and not any(given.values())
     if free and pixel_lanes in (None, config.block):
@@ -98,10 +101,14 @@ def best_mappings(
     return sorted(result, key=aim.rank)[:count]
 
 
-def _pixel_lanes(layer: ConvLayer, config: AcceleratorConfig) -> list[int]:
-    """Layouts to try: the smallest power of two that holds the channels, then whole words."""
-    smallest = 1 << (layer.channels - 1).bit_length()
-    return [lanes for lanes in (smallest, config.block) if lanes <= config.block]
+def _pixel_lanes(layer: ConvLayer, config: AcceleratorConfig) -> list[list[int]]:
+    """Layouts to try, those of a list together: the smallest power of two that holds the channels, and fewer
+    where the ifmap network brings a pixel in several beats, some of no use; then whole words."""
+    smallest, bus = 1 << (layer.channels - 1).bit_length(), config.networks.ifmap_bits // config.data_width
+    if smallest > config.block:
+        return [[config.block]]
+    fewer = [1 << k for k in range(smallest.bit_length() - 1)] if bus < smallest else []
+    return [[smallest, *fewer], *([config.block] for _ in range(smallest < config.block))]
 
 
 def _even_parts(size: int, most: int) -> Iterator[int]:
@@ -189,6 +196,8 @@ class _Search:
 
     def _rows(self, logical: int, R: int) -> list[int]:
         """PE rows in use."""
+        if "rows" in self._given:
+            return [self._given["rows"]]
         rows = fold(logical, R, self._config.array.rows)
         return _halves(rows) if self._thorough else [rows]
 
@@ -251,8 +260,14 @@ class _Search:
                 rows = min(shape["rows"], fold(ceil_div(chunk, shape["q"]) * R, R, self._config.array.rows))
                 try:
                     mapping = Mapping(
-                        self._layer, self._config, **(shape | {"rows": rows}), chunk=chunk,
-                        pixel_lanes=pixel_lanes, order=order, held=held, after=self._after,
+                        self._layer,
+                        self._config,
+                        **(shape | {"rows": rows}),
+                        chunk=chunk,
+                        pixel_lanes=pixel_lanes,
+                        order=order,
+                        held=held,
+                        after=self._after,
                     )
                 except MappingError as error:
                     self.reason = str(error)
