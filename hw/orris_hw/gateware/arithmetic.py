@@ -1,6 +1,6 @@
 """Integer arithmetic with explicit widths, where Amaranth's assignments would cut silently."""
 
-from amaranth.hdl import Cat, Mux, Value
+from amaranth.hdl import Cat, Const, Mux, Value
 
 
 def _signed(value: Value, name: str) -> Value:
@@ -36,3 +36,12 @@ def shift_right(value: Value, amount: Value, step: int = 1) -> tuple[Value, Valu
     for group in range(2 ** len(amount) - 1):
         groups.append((amount > group) & value[group * step:(group + 1) * step].any())
     return shifted, Cat(groups).any()
+
+
+def small_product(a: Value, b: Value) -> Value:
+    """`a * b` of two unsigned values of a few bits, from adders: a multiplier block is worth more elsewhere."""
+    a, b = Value.cast(a), Value.cast(b)
+    terms = [Cat(Const(0, i), a & bit.replicate(len(a))) for i, bit in enumerate(b)]
+    while len(terms) > 1:  # a tree of adders
+        terms = [sum(terms[i + 1 : i + 2], terms[i]) for i in range(0, len(terms), 2)]
+    return terms[0][: len(a) + len(b)]

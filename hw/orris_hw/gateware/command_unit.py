@@ -23,6 +23,7 @@ from ..commands import (
 )
 from ..config import AcceleratorConfig
 from ..register_map import ErrorCode
+from .arithmetic import small_product
 from .buffers import SkidBuffer, StreamFifo
 from .command_layout import command_layout
 from .read_dma import Destination, ReadTransfer
@@ -254,9 +255,9 @@ def _bad_run(m: Module, config: AcceleratorConfig, run: Any) -> Any:
     held, held_less = Signal(14), Signal(14)
     channels = Signal(12)
     m.d.sync += [
-        columns.eq(run.e * run.sets),
-        channels.eq(run.p * run.sets),
-        weights.eq(run.p * run.taps),
+        columns.eq(small_product(run.e, run.sets)),
+        channels.eq(small_product(run.p, run.sets)),
+        weights.eq(small_product(run.p, run.taps)),
         held.eq(run.filter_words * config.block),
         held_less.eq((run.filter_words - 1) * config.block),
     ]

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from ..commands import RUN
 from ..config import AcceleratorConfig
 from ..emission.once import Once
+from .arithmetic import small_product
 from .beats import Kind
 from .buffers import StreamFifo
 from .command_layout import command_layout, copy_fields
@@ -167,7 +168,7 @@ class ComputeUnit(wiring.Component):
             job.e.eq(run.e),
             job.sets.eq(run.sets),
             job.merge.eq(run.merge),
-            job.p.eq(run.p * (run.stacks + 1)),
+            job.p.eq(small_product(run.p, run.stacks + 1)),
             job.positions.eq(run.positions),
             job.zp_out.eq(run.zp_out),
             job.act_min.eq(run.act_min),
