@@ -259,14 +259,22 @@ def test_missing_port():
 
 @pytest.mark.long
 def test_on_chip_memory():
-    """The same with an iCEBreaker's memory and clock, and the slowest possible sampling of the line."""
-    config = preset("tiny")
+    """The same with an iCEBreaker's memory and clock, the slowest possible sampling of the line, and an
+    accelerator that does without whatever a configuration can do without."""
+    config = preset("tiny").derive(
+        {
+            "global_buffer": {"read_ports": 1, "write_ports": 1},
+            "vector": {"lanes": 0},
+            "control": {"checks": False, "counters": "few"},
+        }
+    )
     with BoardSimulator(SystemParameters(config, Spram(), 12_000_000, BAUD)) as simulator:
         link = SerialLink(simulator.port, BAUD, PATIENCE)
         transport = SerialTransport(link)
         run = run_on_board(LAYER, board_device(transport, config), link.hello)
         assert run.bit_exact
+        assert set(run.counters) == {"cycles", "commands", "dram_read_words", "dram_write_words"}
         with pytest.raises(BoardError, match="needs [0-9,]+ bytes of memory and the board has 131,072"):
             large = ConvLayer(name="large", M=8, C=8, H=128, W=128, R=3, S=3)
-            run_on_board(large, board_device(transport), link.hello)
+            run_on_board(large, board_device(transport, config), link.hello)
         link.close()

@@ -1,10 +1,11 @@
-"""ReadShare and WriteShare: each client gets its own words, in order, whoever stalls."""
+"""ReadShare, ReadAhead and WriteShare: each client gets its own words, in order, whoever stalls."""
 
 import random
 
 import pytest
+from amaranth.sim import Simulator
 
-from orris_hw.gateware.glb_share import ReadShare, WriteShare
+from orris_hw.gateware.glb_share import ReadAhead, ReadShare, WriteShare
 from stream_bench import Bench
 
 
@@ -59,3 +60,41 @@ def test_writes(case, seed):
         mine = [(cycle, write) for cycle, write in got if write["data"] % 2 == client]
         assert [write for _, write in mine] == sent[client]
         assert [cycle for cycle, _ in mine] == taken[client], "the port takes it when the client sees that"
+
+
+@pytest.mark.parametrize("case", range(3))
+def test_read_ahead(case, seed):
+    rng = random.Random(seed)
+    dut = ReadAhead()
+    bench = Bench(dut, seed)
+    asked = [rng.randrange(1 << 20) for _ in range(150)]
+    bench.source(dut.client.req, asked)
+    got = bench.sink(dut.client.resp)
+    bench.memory(dut.port, lambda address: address ^ 0x12345 << 30)
+    bench.run(lambda: len(got) == len(asked))
+    assert [word for _, word in got] == [address ^ 0x12345 << 30 for address in asked]
+
+
+def test_read_ahead_asks_for_what_it_has_room_for():
+    """A client that takes nothing leaves the port free: it has asked for 16 words, and takes all of them."""
+    dut = ReadAhead()
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+
+    async def bench(ctx):
+        ctx.set(dut.client.req.valid, 1)
+        ctx.set(dut.port.req.ready, 1)
+        asked = 0
+        for cycle in range(60):
+            ctx.set(dut.port.resp.valid, cycle >= 30 and cycle < 46)
+            assert ctx.get(dut.port.resp.ready) or cycle >= 46
+            asked += ctx.get(dut.port.req.valid)
+            await ctx.tick()
+        assert asked == 16
+        ctx.set(dut.port.resp.valid, 0)
+        ctx.set(dut.client.resp.ready, 1)  # and goes on when there is room again
+        await ctx.tick().repeat(3)
+        assert ctx.get(dut.port.req.valid)
+
+    simulator.add_testbench(bench)
+    simulator.run()

@@ -40,6 +40,15 @@ class GlobalBuffer(_Part):
 
     banks: int = Field(ge=2, le=64, description="banks; bank j also holds the psums of column j")
     depth: int = Field(ge=16, le=4096, description="words of 64 bits per bank, a power of two")
+    read_ports: int = Field(
+        default=3,
+        ge=1,
+        le=3,
+        description="3: ifmaps, filters, stores read at once; 2: filters share a port with stores; 1: all do",
+    )
+    write_ports: int = Field(
+        default=2, ge=1, le=2, description="2: loads and post-processing write at once; 1: they share a port"
+    )
 
 
 class Networks(_Part):

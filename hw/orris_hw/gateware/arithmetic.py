@@ -39,9 +39,10 @@ def shift_right(value: Value, amount: Value, step: int = 1) -> tuple[Value, Valu
 
 
 def small_product(a: Value, b: Value) -> Value:
-    """`a * b` of two unsigned values of a few bits, from adders: a multiplier block is worth more elsewhere."""
+    """`a * b` of two unsigned values of a few bits, by adders: multiplier blocks are worth more elsewhere."""
     a, b = Value.cast(a), Value.cast(b)
-    terms = [Cat(Const(0, i), a & bit.replicate(len(a))) for i, bit in enumerate(b)]
+    terms: list[Value] = [Cat(Const(0, i), a & bit.replicate(len(a))) for i, bit in enumerate(b)]
     while len(terms) > 1:  # a tree of adders
-        terms = [sum(terms[i + 1 : i + 2], terms[i]) for i in range(0, len(terms), 2)]
+        pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
+        terms = [pair[0] + pair[1] if len(pair) == 2 else pair[0] for pair in pairs]
     return terms[0][: len(a) + len(b)]

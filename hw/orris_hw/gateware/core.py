@@ -12,8 +12,8 @@ from .axi import Axi4Signature
 from .buffers import StreamFifo
 from .command_unit import CommandUnit
 from .compute_unit import ComputeUnit
-from .glb_share import ReadShare, WriteShare
-from .global_buffer import GlobalBuffer
+from .glb_share import ReadAhead, ReadShare, WriteShare
+from .global_buffer import READ_CLIENTS, GlobalBuffer
 from .performance_counters import increments
 from .read_dma import Destination, ReadDma
 from .semaphores import Semaphores
@@ -108,24 +108,20 @@ class Core(wiring.Component):
         m.d.comb += store.done.eq(write_dma.done)
 
         # -- global buffer ---------------------------------------------------------------------------
-        wiring.connect(m, compute.ifmap_read, buffer.ifmap_read)
-        wiring.connect(m, compute.filter_read, buffer.filter_read)
         for column in range(config.array.columns):
             wiring.connect(m, compute.psum_read[column], buffer.psum_read[column])
             wiring.connect(m, compute.psum_write[column], buffer.psum_write[column])
             m.d.comb += compute.psum_data[column].eq(buffer.psum_data[column])
-        store_read, post_write = buffer.store_read, buffer.post_write
+        ports = self._buffer_ports(m, buffer, vector)
+        wiring.connect(m, compute.ifmap_read, ports["ifmap_read"])
+        wiring.connect(m, compute.filter_read, ports["filter_read"])
+        wiring.connect(m, compute.ofmap_write, ports["post_write"])
         if vector:
             m.submodules.vector = vector
-            m.submodules.store_read = sharing = ReadShare()
-            m.submodules.post_write = merging = WriteShare()
             wiring.connect(m, commands.vector, vector.commands)
-            wiring.connect(m, vector.read, sharing.second)
-            wiring.connect(m, vector.write, merging.second)
-            wiring.connect(m, sharing.port, buffer.store_read)
-            wiring.connect(m, merging.port, buffer.post_write)
-            store_read, post_write = sharing.first, merging.first
-        wiring.connect(m, compute.ofmap_write, post_write)
+            wiring.connect(m, vector.read, ports["vector_read"])
+            wiring.connect(m, vector.write, ports["vector_write"])
+        store_read = ports["store_read"]
         reads, answers = write_dma.read, write_dma.data
         m.d.comb += [
             store_read.req.valid.eq(reads.valid),
@@ -135,7 +131,7 @@ class Core(wiring.Component):
             answers.payload.eq(store_read.resp.payload),
             store_read.resp.ready.eq(answers.ready),
         ]
-        self._route_words(m, read_dma, commands, buffer, compute)
+        self._route_words(m, read_dma, commands, ports["load_write"], compute)
 
         # -- errors ----------------------------------------------------------------------------------
         load_index = Mux(loading, load.index, commands.index)
@@ -147,7 +143,7 @@ class Core(wiring.Component):
         if config.control.checks:
             faults += [
                 (outside, ErrorCode.GLB_RANGE, index)
-                for outside, index in self._outside(read_dma, write_dma, buffer, load, store, compute, vector)
+                for outside, index in self._outside(read_dma, write_dma, load, store, compute, vector)
             ]
             faults.append((semaphores.overflow, ErrorCode.SEMAPHORE, commands.index))
         stuck = self._stuck(m, read_dma, write_dma, compute, vector, commands)
@@ -167,11 +163,11 @@ class Core(wiring.Component):
             write_dma.halt.eq(self.halt),
             self.quiet.eq(read_dma.idle & write_dma.idle),
         ]
-        self._count(m, read_dma, write_dma, buffer, load, store, compute, vector, commands)
+        self._count(m, read_dma, write_dma, ports["load_write"], load, store, compute, vector, commands)
         return m
 
     def _outside(
-        self, read_dma: Any, write_dma: Any, buffer: Any, load: Any, store: Any, compute: Any, vector: Any
+        self, read_dma: Any, write_dma: Any, load: Any, store: Any, compute: Any, vector: Any
     ) -> list[tuple[Any, Any]]:
         """Whether someone uses an address that no bank or parameter entry has, and whose command it is."""
         words, entries = self.config.glb_words, 2 * self.config.post_processing.channels
@@ -187,8 +183,8 @@ class Core(wiring.Component):
             (beyond(load_word, load_word.payload.addr) & to_buffer, load.index),
             (load_word.valid & to_parameters & (load_word.payload.addr >= entries), load.index),
             (beyond(reads, reads.payload.addr), store.index),
-            (beyond(buffer.ifmap_read.req, buffer.ifmap_read.req.payload), compute.index[0]),
-            (beyond(buffer.filter_read.req, buffer.filter_read.req.payload), compute.index[1]),
+            (beyond(compute.ifmap_read.req, compute.ifmap_read.req.payload), compute.index[0]),
+            (beyond(compute.filter_read.req, compute.filter_read.req.payload), compute.index[1]),
             (beyond(ofmap, ofmap.payload.addr), compute.index[2]),
         ]
         if vector:
@@ -197,6 +193,28 @@ class Core(wiring.Component):
                 (beyond(vector.write, vector.write.payload.addr), vector.index),
             ]
         return found
+
+    def _buffer_ports(self, m: Module, buffer: GlobalBuffer, vector: Any) -> dict[str, Any]:
+        """A port for each user of the buffer; users share one where it has fewer, the first of them first."""
+        ports = {name: getattr(buffer, name) for name in (*buffer.read_clients, *buffer.write_clients)}
+
+        def share(kind: Any, name: str, first: str, second: str) -> None:
+            m.submodules[f"{first}_or_{second}"] = both = kind()
+            wiring.connect(m, both.port, ports[name])
+            ports[first], ports[second] = both.first, both.second
+
+        for name in READ_CLIENTS:
+            if name not in ports:
+                share(ReadShare, "store_read", name, "store_read")
+                m.submodules[f"{name}_ahead"] = ahead = ReadAhead()
+                wiring.connect(m, ahead.port, ports[name])
+                ports[name] = ahead.client
+        if "post_write" not in ports:
+            share(WriteShare, "load_write", "post_write", "load_write")
+        if vector:
+            share(ReadShare, "store_read", "store_read", "vector_read")
+            share(WriteShare, "post_write", "post_write", "vector_write")
+        return ports
 
     def _connect_axi(self, m: Module, read_dma: Any, write_dma: Any) -> None:
         """The read engine has the read channels, the write engine the write channels."""
@@ -232,11 +250,11 @@ class Core(wiring.Component):
         ]
         return order.o.payload
 
-    def _route_words(self, m: Module, read_dma: Any, commands: Any, buffer: Any, compute: Any) -> None:
+    def _route_words(self, m: Module, read_dma: Any, commands: Any, load_write: Any, compute: Any) -> None:
         word = read_dma.write
         with m.Switch(word.payload.dest):
             with m.Case(Destination.GLB):
-                m.d.comb += [buffer.load_write.valid.eq(word.valid), word.ready.eq(buffer.load_write.ready)]
+                m.d.comb += [load_write.valid.eq(word.valid), word.ready.eq(load_write.ready)]
             with m.Case(Destination.PARAMETERS):
                 m.d.comb += [
                     compute.param_write.valid.eq(
@@ -247,9 +265,9 @@ class Core(wiring.Component):
             with m.Case(Destination.COMMANDS):
                 m.d.comb += [commands.words.valid.eq(word.valid), word.ready.eq(commands.words.ready)]
         m.d.comb += [
-            buffer.load_write.payload.addr.eq(word.payload.addr),
-            buffer.load_write.payload.data.eq(word.payload.data),
-            buffer.load_write.payload.mask.eq(-1),
+            load_write.payload.addr.eq(word.payload.addr),
+            load_write.payload.data.eq(word.payload.data),
+            load_write.payload.mask.eq(-1),
             compute.param_write.payload.addr.eq(word.payload.addr),
             compute.param_write.payload.data.eq(word.payload.data),
             commands.words.payload.eq(word.payload.data),
@@ -281,7 +299,7 @@ class Core(wiring.Component):
         return stuck
 
     def _count(
-        self, m: Module, read_dma: Any, write_dma: Any, buffer: Any, load: Any, store: Any, compute: Any,
+        self, m: Module, read_dma: Any, write_dma: Any, load_write: Any, load: Any, store: Any, compute: Any,
         vector: Any, commands: Any,
     ) -> None:  # fmt: skip
         def moves(port: Any) -> Any:
@@ -294,13 +312,13 @@ class Core(wiring.Component):
             **{name: pe[name] for name, _ in pe.shape()},
             "net_ifmap_beats": events.ifmap_beat,
             "net_filter_beats": events.filter_beat,
-            "glb_ifmap_read": moves(buffer.ifmap_read.req),
-            "glb_filter_read": moves(buffer.filter_read.req),
+            "glb_ifmap_read": moves(compute.ifmap_read.req),
+            "glb_filter_read": moves(compute.filter_read.req),
             "glb_psum_read": events.psum_reads,
             "glb_psum_write": events.psum_writes,
             "glb_ofmap_read": moves(write_dma.read),
             "glb_ofmap_write": events.ofmap_values,
-            "glb_load_write": moves(buffer.load_write),
+            "glb_load_write": moves(load_write),
             "dram_read_words": self.m_axi.rvalid & self.m_axi.rready,
             "dram_write_words": self.m_axi.wvalid & self.m_axi.wready,
             "compute_busy": ~compute.idle,

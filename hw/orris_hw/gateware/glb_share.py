@@ -7,10 +7,13 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .buffers import StreamFifo
+from .glb_bank import WORD_BITS
 from .global_buffer import GLB_WRITE, GlbRead
 
 _UNDER_WAY = 32
 """Reads under way: more than the global buffer takes in."""
+_AHEAD = 16
+"""Answers that `ReadAhead` has room for: they cover a read's way there and back at full rate."""
 
 
 class _Choice(wiring.Component):
@@ -77,6 +80,37 @@ class ReadShare(wiring.Component):
             resp.ready.eq(Mux(owners.o.payload, self.second.resp.ready, self.first.resp.ready)),
             owners.o.ready.eq(resp.valid & resp.ready),
         ]
+        return m
+
+
+class ReadAhead(wiring.Component):
+    """Passes on only requests whose answers have room, so that its client may share a read port.
+
+    Latency 0 for a request and 1 cycle for its answer, throughput 1 word per cycle.
+
+    Members
+    -------
+    client : In(GlbRead())
+    port : Out(GlbRead())
+        Answers are always taken at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"client": In(GlbRead()), "port": Out(GlbRead())})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.answers = answers = StreamFifo(WORD_BITS, _AHEAD)
+        req, resp = self.client.req, self.client.resp
+        room = Signal(range(_AHEAD + 1), init=_AHEAD)  # places not spoken for
+        wiring.connect(m, wiring.flipped(self.port.resp), answers.i)
+        wiring.connect(m, answers.o, wiring.flipped(resp))
+        m.d.comb += [
+            self.port.req.valid.eq(req.valid & (room != 0)),
+            self.port.req.payload.eq(req.payload),
+            req.ready.eq(self.port.req.ready & (room != 0)),
+        ]
+        m.d.sync += room.eq(room - (req.valid & req.ready) + (resp.valid & resp.ready))
         return m
 
 

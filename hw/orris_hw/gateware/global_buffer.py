@@ -25,6 +25,10 @@ GLB_WRITE = data.StructLayout({"addr": ADDR_WIDTH, "data": WORD_BITS, "mask": WO
 
 READ_CLIENTS = ("ifmap_read", "filter_read", "store_read")
 WRITE_CLIENTS = ("post_write", "load_write")
+"""Users of the buffer in falling priority, each with a port of its own unless the configuration has fewer."""
+_READ_PORTS = {3: READ_CLIENTS, 2: ("ifmap_read", "store_read"), 1: ("store_read",)}
+_WRITE_PORTS = {2: WRITE_CLIENTS, 1: ("load_write",)}
+"""The ports there are, by their number; a user without one shares the last."""
 
 # The words of so many banks are joined in one register on their way to the clients.
 _JOIN = 6
@@ -53,7 +57,7 @@ class _Head(NamedTuple):
 
 
 class GlobalBuffer(wiring.Component):
-    """Pool of 64-bit words in banks, shared by five stream clients and the psum ports.
+    """Pool of 64-bit words in banks, shared by up to five stream clients and the psum ports.
 
     Equation: a read returns the word as left by all writes accepted before the request, in order.
     Each bank grants one read and one write per cycle: psum port, then the clients in the order of
@@ -71,8 +75,9 @@ class GlobalBuffer(wiring.Component):
     Members
     -------
     ifmap_read, filter_read, store_read : In(GlbRead())
-        A request is only taken up when its response has room.
+        As many of them as there are ports. A request is only taken up when its response has room.
     post_write, load_write : In(stream.Signature(GLB_WRITE))
+        Likewise.
     psum_read : In(BankRead(depth)).array(columns)
         Raw access to bank j, never refused.
     psum_data : Out(64).array(columns)
@@ -86,11 +91,13 @@ class GlobalBuffer(wiring.Component):
         self.banks = config.global_buffer.banks
         self.depth = config.global_buffer.depth
         self.columns = config.array.columns
+        self.read_clients = _READ_PORTS[config.global_buffer.read_ports]
+        self.write_clients = _WRITE_PORTS[config.global_buffer.write_ports]
         # Bits of an address that count.
         self._address_bits = ADDR_WIDTH if config.control.checks else config.glb_addr_width
         super().__init__({
-            **{name: In(GlbRead()) for name in READ_CLIENTS},
-            **{name: In(stream.Signature(GLB_WRITE)) for name in WRITE_CLIENTS},
+            **{name: In(GlbRead()) for name in self.read_clients},
+            **{name: In(stream.Signature(GLB_WRITE)) for name in self.write_clients},
             "psum_read": In(BankRead(self.depth)).array(self.columns),
             "psum_data": Out(WORD_BITS).array(self.columns),
             "psum_write": In(BankWrite(self.depth)).array(self.columns),
@@ -169,7 +176,7 @@ class GlobalBuffer(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        banks = [GlbBank(self.depth, 1 + len(READ_CLIENTS), 1 + len(WRITE_CLIENTS))
+        banks = [GlbBank(self.depth, 1 + len(self.read_clients), 1 + len(self.write_clients))
                  for _ in range(self.banks)]
         for b, bank in enumerate(banks):
             m.submodules[f"bank_{b}"] = Once(bank, "glb_bank")
@@ -180,7 +187,7 @@ class GlobalBuffer(wiring.Component):
 
         writes: list[_Head] = []
         buffers = []
-        for port, name in enumerate(WRITE_CLIENTS, start=1):
+        for port, name in enumerate(self.write_clients, start=1):
             client = getattr(self, name)
             m.submodules[name] = buffer = SkidBuffer(
                 data.StructLayout({"select": self.banks + 1, "write": GLB_WRITE}))
@@ -211,7 +218,7 @@ class GlobalBuffer(wiring.Component):
                                 for head, buffer in zip(writes, buffers, strict=True)))
 
         reads: list[_Head] = []
-        for name in READ_CLIENTS:
+        for name in self.read_clients:
             reads.append(self._read_client(m, name, banks, reads, hazard))
         m.d.sync += self.address_error.eq(Cat(head.served & head.select[-1] for head in writes + reads).any())
         return m
