@@ -64,6 +64,9 @@ class Networks(_Part):
         description="ifmap values of an X-bus beat: 2 serve two filter sets at once in depthwise layers",
     )
     fifo_depth: int = Field(default=4, ge=2, le=16, description="entries of the FIFO at the head of each row")
+    spare_sums: int = Field(
+        default=8, ge=0, le=16, description="finished sums a column holds beside scratchpads.psum of them"
+    )
 
 
 class PostProcessing(_Part):

@@ -11,7 +11,7 @@ from ..config import AcceleratorConfig
 from ..emission.once import Once
 from .arithmetic import small_product
 from .beats import Kind
-from .buffers import StreamFifo
+from .buffers import SkidBuffer, StreamFifo
 from .command_layout import command_layout, copy_fields
 from .event_sum import count_ones
 from .filter_feeder import FILTER_RUN, FilterFeeder
@@ -28,8 +28,6 @@ from .transfer_units import INDEX_BITS, indexed
 
 _JOB = data.StructLayout({"job": PostJob, "wait": 4, "signal": 4, "index": INDEX_BITS})
 _UNDER_WAY = data.StructLayout({"signal": 4, "index": INDEX_BITS})
-_JOBS = 2
-"""Jobs that wait for their token while the feeders go on."""
 _SETTLING = 63
 """Cycles without a feeder, multiply-accumulate or psum at work until the array is empty: more than a value
 takes from a feeder to the last PE, or a psum from a PE to its bank."""
@@ -103,7 +101,7 @@ class ComputeUnit(wiring.Component):
         m.submodules.filter_feeder = filters = FilterFeeder(config)
         m.submodules.array = array = self._array
         m.submodules.post = post = self._post
-        m.submodules.jobs = jobs = StreamFifo(_JOB, _JOBS)
+        m.submodules.jobs = jobs = SkidBuffer(_JOB)  # two jobs that wait for their token while feeders go on
 
         self._hand_out(m, ifmap, filters, jobs)
         self._finish(m, jobs, post)

@@ -8,10 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from ..config.model import AcceleratorConfig
 from ..emission.once import Once
-from .buffers import SkidBuffer, StreamFifo
+from .buffers import SkidBuffer
 from .post_lane import ADDR_WIDTH, PostJob, PostLane, PostWord, column_start, slot_shape
-
-_QUEUED = 2
 
 
 def write_layout() -> data.StructLayout:
@@ -104,7 +102,7 @@ class PostProcessing(wiring.Component):
     ) -> None:
         """Takes a job whenever a place for it is free, and tells the lanes where each column starts."""
         config = self._config
-        m.submodules.queue = queue = StreamFifo(PostJob, _QUEUED)
+        m.submodules.queue = queue = SkidBuffer(PostJob)
         wiring.connect(m, wiring.flipped(self.job), queue.i)
         jobs = Signal(data.ArrayLayout(PostJob, 2))
         place = Signal()  # where the next job goes, or the one being laid out

@@ -20,8 +20,6 @@ from .global_buffer import PSUM_READ_LATENCY
 _OPERANDS = 1 + PSUM_READ_LATENCY
 # Cycles after which the same slot may be issued again, so that its read comes after this write.
 _WRITTEN = _OPERANDS + 2
-# Finals between `issue` and the FIFO, beside a burst.
-_FINAL_MARGIN = 8
 
 
 def in_turn(m: Module, eligible: Value, *, name: str) -> Value:
@@ -68,7 +66,7 @@ class PsumPort(wiring.Component):
         The word, `PSUM_READ_LATENCY` cycles after `bank_read[c].en`.
     bank_write : Out(BankWrite(depth)).array(columns_in_group)
     final : Out(stream.Signature(signed(psum_width))).array(columns_in_group)
-        Behind a FIFO with room for more than `scratchpads.psum` of them.
+        Behind a FIFO with room for `networks.spare_sums` more than `scratchpads.psum` of them.
     read_event, write_event, final_event : Out(1)
         A psum was read from a bank, written to one, finished.
 
@@ -101,7 +99,7 @@ class PsumPort(wiring.Component):
         per_word = config.psums_per_word
         slot_bits, sub_bits = WORD_BITS // per_word, exact_log2(per_word)
         slot_index = sub_bits + exact_log2(config.global_buffer.depth)
-        fifo_depth = config.scratchpads.psum + _FINAL_MARGIN
+        fifo_depth = max(2, config.scratchpads.psum + config.networks.spare_sums)
         # What travels with a psum from issue to write.
         item = data.StructLayout({
             "psum": signed(config.link_width), "first": 1, "last": 1, "slot": slot_index, "column": columns,

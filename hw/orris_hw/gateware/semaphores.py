@@ -5,6 +5,7 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
 
 from ..commands import SEMAPHORE_MAX, SEMAPHORES
 from .event_sum import count_ones
@@ -70,10 +71,10 @@ class Semaphores(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        taken = self._take(m, available := Signal(SEMAPHORES))
+        chosen = self._take(m, available := Signal(SEMAPHORES))
         width = SEMAPHORE_MAX.bit_length()
 
-        # Registers on the way: each giver's gift, the sum of those for one counter, the counter.
+        # Registers on the way: each giver's gift, the change of a counter, the counter.
         givers = (self.supply, *self.source)
         ids = [Signal(ID_BITS, name=f"gift_{i}") for i in range(len(givers))]
         for giver, given in zip(givers, ids, strict=True):
@@ -84,27 +85,27 @@ class Semaphores(wiring.Component):
         m.d.sync += self.overflow.eq(self.overflow | overflows.any())
         most = SEMAPHORE_MAX + self._sources
         for number in range(1, SEMAPHORES + 1):
-            arriving = Signal(range(most + 1), name=f"arriving_{number}")
+            change = Signal(range(-1, most + 1), name=f"change_{number}")
             counter, after = Signal(width, name=f"tokens_{number}"), Signal(width + 2, name=f"after_{number}")
-            singles = count_ones([given == number for given in ids[1:]])
-            m.d.comb += after.eq(counter + arriving - (taken == number))
+            singles = count_ones([given == number for given in ids[1:]])[: bits_for(self._sources)]
+            m.d.comb += after.eq(counter + change)
             m.d.sync += [
-                arriving.eq(Mux(ids[0] == number, supplied, 0) + singles),
+                change.eq(Mux(ids[0] == number, supplied, 0) + (singles - (chosen == number))),
                 counter.eq(after),
                 available[number - 1].eq(counter != 0),
                 overflows[number - 1].eq(after[width:].any()),
             ]
             with m.If(self.clear):
-                m.d.sync += [arriving.eq(0), counter.eq(0), available[number - 1].eq(0)]
+                m.d.sync += [change.eq(0), counter.eq(0), available[number - 1].eq(0)]
         return m
 
     def _take(self, m: Module, available: Signal) -> Signal:
         """Grants tokens to the sinks; returns the semaphore that one is taken from, or 0."""
         asking, granted = Signal(self._sinks), Signal(self._sinks)
-        taken, chosen = Signal(ID_BITS), Signal(ID_BITS)
+        taking, chosen = Signal(), Signal(ID_BITS)
         # A token taken leaves its counter in the next cycle, and `available` tells so in the one after it.
         settling = Signal()
-        idle = ~asking.any() & (taken == 0) & ~settling
+        idle = ~asking.any() & ~taking & ~settling
         free: Any = 1
         for number, sink in enumerate(self.sink):
             there = Cat(0, available).bit_select(sink.id, 1)
@@ -117,6 +118,6 @@ class Semaphores(wiring.Component):
             ]
             with m.If(grants):
                 m.d.comb += chosen.eq(sink.id)
-        m.d.sync += [taken.eq(Mux(self.clear, 0, chosen)), settling.eq(taken != 0)]
-        return taken
+        m.d.sync += [taking.eq((chosen != 0) & ~self.clear), settling.eq(taking)]
+        return chosen
 
