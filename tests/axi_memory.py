@@ -17,7 +17,8 @@ class AxiMemory:
     """Serves `bus` (an Axi4Signature interface driven by the block under test).
 
     `latency`: cycles from a read request's handshake to its first beat being offered, and from a burst's
-    last W beat to its response being offered. `stall`: chance that a channel pauses for a cycle. `failing`:
+    last W beat to its response being offered. Beats are as wide as the bus. `stall`: chance that a channel
+    pauses for a cycle. `failing`:
     word addresses (bytes // 8) answered with SLVERR. `drop_beat`: index of a read beat that is lost.
     """
 
@@ -31,6 +32,7 @@ class AxiMemory:
 
     def __post_init__(self):
         self.bytes = bytearray([CANARY]) * self.size
+        self.beat = len(self.bus.rdata) // 8  # bytes
         self.cycle = 0
         self.bursts = {"ar": [], "aw": []}
         self.read_beats = []  # cycles of the R handshakes
@@ -38,17 +40,20 @@ class AxiMemory:
         self.responses = 0
         self.max_in_flight = 0
 
-    def word(self, addr):
-        return int.from_bytes(self.bytes[addr:addr + 8], "little")
+    def word(self, addr, size=8):
+        return int.from_bytes(self.bytes[addr:addr + size], "little")
+
+    def _fails(self, addr):
+        return any(word in self.failing for word in range(addr // 8, (addr + self.beat) // 8))
 
     def load(self, addr, words):
         for index, word in enumerate(words):
             self.bytes[addr + 8 * index:addr + 8 * index + 8] = word.to_bytes(8, "little")
 
     def _request(self, channel, addr, length, size, burst):
-        assert (size, burst) == (3, 1), "bursts are INCR of 8-byte beats"
+        assert (1 << size, burst) == (self.beat, 1), "bursts are INCR of whole beats"
         assert length < 32 and addr % 8 == 0
-        end = addr + 8 * (length + 1)
+        end = addr // self.beat * self.beat + self.beat * (length + 1)
         assert addr // 4096 == (end - 1) // 4096, f"burst {addr:#x}..{end:#x} crosses 4 KiB"
         assert end <= self.size, f"burst {addr:#x}..{end:#x} outside memory"
         self.bursts[channel].append((addr, length + 1))
@@ -94,11 +99,11 @@ class AxiMemory:
                 addr, length = got["araddr"], got["arlen"]
                 self._request("ar", addr, length, got["arsize"], got["arburst"])
                 for index in range(length + 1):
-                    here = addr + 8 * index
-                    resp = 2 if here // 8 in self.failing else 0
+                    here = addr // self.beat * self.beat + self.beat * index
+                    resp = 2 if self._fails(here) else 0
                     if beat_index != self.drop_beat:
                         due = self.cycle + self.latency - 1
-                        reads.append((due, self.word(here), resp, index == length))
+                        reads.append((due, self.word(here, self.beat), resp, index == length))
                     beat_index += 1
             if offered_r is not None and got["rready"]:
                 self.read_beats.append(self.cycle)
@@ -115,10 +120,10 @@ class AxiMemory:
                 for index in range(length + 1):
                     word, strobes, last = beats.popleft()
                     assert last == (index == length), "WLAST where it does not belong"
-                    here = addr + 8 * index
-                    failing = here // 8 in self.failing
+                    here = addr // self.beat * self.beat + self.beat * index
+                    failing = self._fails(here)
                     resp = 2 if failing else resp
-                    for lane in range(8):
+                    for lane in range(self.beat):
                         if strobes >> lane & 1 and not failing:
                             self.bytes[here + lane] = word >> 8 * lane & 0xFF
                 answers.append((self.cycle + self.latency - 1, resp))

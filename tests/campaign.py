@@ -92,6 +92,17 @@ PLACES = {
                     post_processing=dict(lanes=2, channels=48)),
             40_000, 3,
         ),
+        # Memory ports of several words: they begin and end anywhere in a beat.
+        Place(
+            _config("port-of-128-bits", 4, 5, (64, 16, 8), (6, 128), memory=dict(port_bits=128),
+                    networks=dict(psum_bits=64), post_processing=dict(lanes=2, channels=48)),
+            40_000, 3,
+        ),
+        Place(
+            _config("port-of-256-bits", 6, 4, (64, 12, 8), (5, 128), memory=dict(port_bits=256),
+                    networks=dict(psum_bits=128, x_lanes=2), post_processing=dict(lanes=4, channels=40)),
+            40_000, 3,
+        ),
     )
 }  # fmt: skip
 

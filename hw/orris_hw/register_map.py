@@ -8,7 +8,7 @@ Performance counters are `COUNTER_BITS` wide, cleared by start and counted while
 Each is a pair of registers: reading NAME_LO also latches the upper bits, which NAME_HI then returns.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -94,11 +94,15 @@ class Register:
 
 @dataclass(frozen=True)
 class Counter:
-    """A performance counter; `step_bits` is the width of what it can gain in one cycle."""
+    """A performance counter; `step_bits` is the width of what it can gain in one cycle.
+
+    `per_word`: it counts words of the memory port, of which a wider port moves several.
+    """
 
     name: str
     step_bits: int
     description: str
+    per_word: bool = False
 
 
 REGISTERS = (
@@ -147,8 +151,9 @@ REGISTERS = (
         Field("lanes", 0, 16, "lanes"),
         Field("channels", 16, 16, "parameter entries"),
     )),
-    Register("GEOMETRY_NETWORKS", 0x54, "psum network", fields=(
+    Register("GEOMETRY_NETWORKS", 0x54, "psum network and memory port", fields=(
         Field("psum_ports", 0, 8, "psums collected per cycle"),
+        Field("port_words", 8, 8, "64-bit words of a beat of the memory port"),
     )),
     Register("GEOMETRY_VECTOR", 0x58, "vector unit", fields=(
         Field("lanes", 0, 8, "sums requantised per cycle, 0: no vector unit"),
@@ -168,8 +173,8 @@ REGISTER = {register.name: register for register in REGISTERS}
 COUNTERS = (
     Counter("cycles", 1, "cycles busy"),
     Counter("commands", 2, "commands executed"),
-    Counter("dram_read_words", 1, "64-bit words read from memory"),
-    Counter("dram_write_words", 1, "64-bit words written to memory"),
+    Counter("dram_read_words", 1, "64-bit words read from memory", per_word=True),
+    Counter("dram_write_words", 1, "64-bit words written to memory", per_word=True),
     Counter("mac_done", 9, "multiply-accumulates made"),
     Counter("mac_gated", 9, "multiply-accumulates stilled because the ifmap value was zero"),
     Counter("stall_ifmap", 9, "PE-cycles lost waiting for ifmap values"),
@@ -188,9 +193,9 @@ COUNTERS = (
     Counter("glb_filter_read", 1, "words read by the filter feeder"),
     Counter("glb_psum_read", 5, "psums read by the psum ports"),
     Counter("glb_psum_write", 5, "psums written by the psum ports"),
-    Counter("glb_ofmap_read", 1, "words read by the write DMA"),
+    Counter("glb_ofmap_read", 1, "words read by the write DMA", per_word=True),
     Counter("glb_ofmap_write", 4, "values written by post-processing"),
-    Counter("glb_load_write", 1, "words written by the read DMA"),
+    Counter("glb_load_write", 1, "words written by the read DMA", per_word=True),
     Counter("glb_vector_read", 1, "words read by the vector unit"),
     Counter("glb_vector_write", 1, "words written by the vector unit"),
     Counter("compute_busy", 1, "cycles the compute unit was busy"),
@@ -204,10 +209,15 @@ FEW_COUNTERS = 4
 """So many of them, the first, are in every accelerator."""
 
 
+def sized_counters(config: "AcceleratorConfig") -> tuple[Counter, ...]:
+    """`COUNTERS`, with steps for the memory port of `config`."""
+    bits = config.port_words.bit_length()
+    return tuple(replace(counter, step_bits=bits) if counter.per_word else counter for counter in COUNTERS)
+
+
 def counters_of(config: "AcceleratorConfig") -> tuple[Counter, ...]:
     """The performance counters that an accelerator of `config` has."""
-    return COUNTERS if config.control.counters == "all" else COUNTERS[:FEW_COUNTERS]
-
+    return sized_counters(config)[: None if config.control.counters == "all" else FEW_COUNTERS]
 
 
 def counter_offset(name: str) -> int:
@@ -239,7 +249,9 @@ def constants(config: "AcceleratorConfig") -> dict[str, int]:
         "GEOMETRY_POST": REGISTER["GEOMETRY_POST"].pack(
             lanes=config.post_processing.lanes, channels=config.post_processing.channels,
         ),
-        "GEOMETRY_NETWORKS": REGISTER["GEOMETRY_NETWORKS"].pack(psum_ports=config.psum_ports),
+        "GEOMETRY_NETWORKS": REGISTER["GEOMETRY_NETWORKS"].pack(
+            psum_ports=config.psum_ports, port_words=config.port_words,
+        ),
         "GEOMETRY_VECTOR": REGISTER["GEOMETRY_VECTOR"].pack(lanes=config.vector.lanes),
         "GEOMETRY_CONTROL": REGISTER["GEOMETRY_CONTROL"].pack(
             counters=len(counters_of(config)), checks=int(config.control.checks),

@@ -1,6 +1,7 @@
 // Runs a verilated accelerator against a memory model: AXI4 memory of set latency and bandwidth, and an
 // AXI4-Lite master for the registers. Loaded by simulator.py through a C interface.
 
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -17,7 +18,9 @@
 
 namespace {
 
-constexpr unsigned kWord = 8;        // bytes of a beat
+constexpr unsigned kWord = 8;        // bytes that addresses are multiples of
+constexpr unsigned kBeat = sizeof(Vorris::m_axi_rdata);  // bytes of a beat
+using Data = std::array<uint8_t, kBeat>;
 constexpr unsigned kOkay = 0, kSlvErr = 2, kDecErr = 3;
 
 struct Burst {
@@ -38,7 +41,8 @@ struct Machine {
     uint64_t cycles = 0, read_bytes = 0, written_bytes = 0, read_bursts = 0, write_bursts = 0;
     std::deque<Burst> reads, writes, responses;
     bool ar_held = false, aw_held = false, w_held = false;
-    uint64_t ar_seen = 0, aw_seen = 0, w_seen = 0;
+    uint64_t ar_seen = 0, aw_seen = 0;
+    Data w_seen{};
     std::string violation;
 #if VM_TRACE
     std::unique_ptr<VerilatedVcdC> trace;
@@ -57,7 +61,7 @@ struct Machine {
     }
 
     unsigned check(uint64_t address, unsigned beats, int kind) {
-        uint64_t end = address + uint64_t(beats) * kWord;
+        uint64_t end = address / kBeat * kBeat + uint64_t(beats) * kBeat;
         if (address % kWord) violate("an address is not a multiple of 8");
         if (address / 4096 != (end - 1) / 4096) violate("a burst crosses a 4 KiB boundary");
         if (end > memory.size()) return kDecErr;
@@ -66,7 +70,8 @@ struct Machine {
     }
 
     // A valid that was refused must stay, with the same payload.
-    void hold(bool valid, bool ready, uint64_t payload, bool& held, uint64_t& seen, const char* what) {
+    template <typename Payload>
+    void hold(bool valid, bool ready, const Payload& payload, bool& held, Payload& seen, const char* what) {
         if (held && (!valid || payload != seen)) violate(what);
         held = valid && !ready;
         seen = payload;
@@ -98,18 +103,17 @@ struct Machine {
     void step() {
         // What the memory offers in this cycle.
         credit += rate;
-        if (credit > 4 * kWord) credit = 4 * kWord;
+        if (credit > 4 * kBeat) credit = 4 * kBeat;
         // Where reads and writes compete for its bandwidth they take turns; a word once offered stays.
         const bool write_waits = !writes.empty() && !w_pause && top->m_axi_wvalid;
-        const bool yields = write_waits && write_turn && !r_offered && credit < 2 * kWord;
+        const bool yields = write_waits && write_turn && !r_offered && credit < 2 * kBeat;
         const bool may_read =
-            !reads.empty() && reads.front().ready <= cycles && credit >= kWord && !r_pause && !yields;
+            !reads.empty() && reads.front().ready <= cycles && credit >= kBeat && !r_pause && !yields;
         top->m_axi_rvalid = may_read;
         if (may_read) {
             const Burst& burst = reads.front();
-            uint64_t data = 0;
-            if (burst.response == kOkay) std::memcpy(&data, &memory[burst.address], kWord);
-            top->m_axi_rdata = data;
+            std::memset(&top->m_axi_rdata, 0, kBeat);
+            if (burst.response == kOkay) std::memcpy(&top->m_axi_rdata, &memory[burst.address], kBeat);
             top->m_axi_rresp = burst.response;
             top->m_axi_rlast = burst.beats == 1;
         }
@@ -118,8 +122,8 @@ struct Machine {
         if (answer) top->m_axi_bresp = responses.front().response;
         top->m_axi_arready = !ar_pause && reads.size() < 64;
         top->m_axi_awready = !aw_pause && writes.size() < 64;
-        const double after_read = credit - (may_read ? kWord : 0);
-        top->m_axi_wready = !w_pause && !writes.empty() && after_read >= kWord;
+        const double after_read = credit - (may_read ? kBeat : 0);
+        top->m_axi_wready = !w_pause && !writes.empty() && after_read >= kBeat;
         settle();
 
         // What happens at its end.
@@ -130,7 +134,9 @@ struct Machine {
              "ARVALID or its address changed before ARREADY");
         hold(top->m_axi_awvalid, aw, uint64_t(top->m_axi_awaddr) << 8 | top->m_axi_awlen, aw_held, aw_seen,
              "AWVALID or its address changed before AWREADY");
-        hold(top->m_axi_wvalid, w, top->m_axi_wdata, w_held, w_seen, "WVALID or its data changed before WREADY");
+        Data data;
+        std::memcpy(&data, &top->m_axi_wdata, kBeat);
+        hold(top->m_axi_wvalid, w, data, w_held, w_seen, "WVALID or its data changed before WREADY");
         r_offered = may_read && !r;
         if (w)
             write_turn = false;
@@ -138,19 +144,19 @@ struct Machine {
             write_turn = true;
         if (r) {
             Burst& burst = reads.front();
-            burst.address += kWord;
-            read_bytes += kWord;
-            credit -= kWord;
+            burst.address += kBeat;
+            read_bytes += kBeat;
+            credit -= kBeat;
             if (--burst.beats == 0) reads.pop_front();
         }
         if (w) {
             Burst& burst = writes.front();
             if (burst.response == kOkay)
-                for (unsigned i = 0; i < kWord; ++i)
-                    if (top->m_axi_wstrb >> i & 1) memory[burst.address + i] = uint8_t(top->m_axi_wdata >> (8 * i));
-            burst.address += kWord;
-            written_bytes += kWord;
-            credit -= kWord;
+                for (unsigned i = 0; i < kBeat; ++i)
+                    if (top->m_axi_wstrb >> i & 1) memory[burst.address + i] = data[i];
+            burst.address += kBeat;
+            written_bytes += kBeat;
+            credit -= kBeat;
             if (bool(top->m_axi_wlast) != (burst.beats == 1)) violate("WLAST is not on the last beat");
             if (--burst.beats == 0) {
                 burst.ready = cycles + latency;
@@ -161,12 +167,12 @@ struct Machine {
         if (b) responses.pop_front();
         if (ar) {
             const unsigned beats = top->m_axi_arlen + 1u;
-            reads.push_back({top->m_axi_araddr, beats, cycles + latency, check(top->m_axi_araddr, beats, 0)});
+            reads.push_back({top->m_axi_araddr / kBeat * kBeat, beats, cycles + latency, check(top->m_axi_araddr, beats, 0)});
             ++read_bursts;
         }
         if (aw) {
             const unsigned beats = top->m_axi_awlen + 1u;
-            writes.push_back({top->m_axi_awaddr, beats, 0, check(top->m_axi_awaddr, beats, 1)});
+            writes.push_back({top->m_axi_awaddr / kBeat * kBeat, beats, 0, check(top->m_axi_awaddr, beats, 1)});
             ++write_bursts;
         }
         // A pause may begin only where nothing that was offered is taken back.
@@ -194,7 +200,7 @@ Machine* orris_new(uint64_t bytes, unsigned latency, double rate, uint64_t seed,
     auto* m = new Machine;
     m->context.randReset(0);
     m->top = std::make_unique<Vorris>(&m->context);
-    m->memory.resize(bytes);
+    m->memory.resize((bytes + kBeat - 1) / kBeat * kBeat);  // whole beats
     m->latency = latency;
     m->rate = rate;
     m->random = seed * 2654435761u + 88172645463325252ull;

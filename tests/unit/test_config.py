@@ -169,7 +169,7 @@ def test_content_hash_is_of_the_hardware_not_the_name():
         (
             {"scratchpad": {}},
             "scratchpad: no such key; did you mean 'scratchpads'? (known here: name, array, data_width, "
-            "psum_width, arithmetic, scratchpads, global_buffer, networks, post_processing, vector, "
+            "psum_width, arithmetic, scratchpads, global_buffer, memory, networks, post_processing, vector, "
             "control, zero_gating)",
         ),
         (
@@ -226,6 +226,12 @@ def test_content_hash_is_of_the_hardware_not_the_name():
             "post_processing.lanes = 15: must be at most array.columns = 14 "
             "(lane l serves the columns j with j mod lanes = l)",
         ),
+        (
+            {"memory": {"port_bits": 128}, "global_buffer": {"write_ports": 1}},
+            "memory.port_bits = 128: must be 64 when global_buffer.read_ports = 3 and write_ports = 1 "
+            "(rows of several words need ports of their own: 3 and 2)",
+        ),
+        ({"memory": {"port_bits": 96}}, "memory.port_bits = 96: must be 64 or 128 or 256"),
         (
             {"vector": {"lanes": 3}},
             "vector.lanes = 3: must be 0, 1, 2, 4 or 8 "

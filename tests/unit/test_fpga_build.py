@@ -13,6 +13,7 @@ from orris_fpga.build_report import read_report
 from orris_fpga.errors import BoardError
 from orris_fpga.flash import flash_bitstream
 from orris_fpga.gateware.clocks import pll_settings
+from orris_fpga.gateware.system import OnChipMemory, System, SystemParameters
 from orris_fpga.gateware.uart import divisor
 from orris_fpga.tools import find_tool, run_tool
 from orris_hw.config import PRESETS, preset
@@ -60,6 +61,12 @@ def test_a_board_that_no_preset_fits():
     assert result.exit_code == 2
     assert result.stderr.strip() == (
         "error: no preset fits the iCEBreaker: name a smaller configuration with --config")
+
+
+def test_a_port_wider_than_the_boards_memory():
+    config = PRESETS["tiny"].derive({"memory": {"port_bits": 128}})
+    with pytest.raises(BoardError, match="tiny: memory.port_bits = 128, but the memory of a board is 64"):
+        System(SystemParameters(config, OnChipMemory(4096), 25_000_000, 115_200))
 
 
 def test_boards_as_json():

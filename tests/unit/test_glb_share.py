@@ -26,6 +26,25 @@ def test_reads(case, seed):
     assert sorted(address for _, address in served) == sorted(asked[0] + asked[1])
 
 
+def test_rows_for_the_first_and_words_for_the_second(seed):
+    """With rows of four words the first client gets them whole, the second the word it asked for."""
+    rng = random.Random(seed)
+    dut = ReadShare(4)
+    bench = Bench(dut, seed)
+    asked = [[rng.randrange(1 << 20) for _ in range(80)] for _ in range(2)]
+    for client, addresses in zip((dut.first, dut.second), asked, strict=True):
+        bench.source(client.req, addresses)
+    got = [bench.sink(client.resp) for client in (dut.first, dut.second)]
+
+    def row(address):
+        return sum((address - address % 4 + lane) << 64 * lane for lane in range(4))
+
+    bench.memory(dut.port, row)
+    bench.run(lambda: [len(words) for words in got] == [80, 80])
+    assert [row for _, row in got[0]] == [row(address) for address in asked[0]]
+    assert [word for _, word in got[1]] == asked[1]
+
+
 def test_the_first_reader_goes_first():
     """With both asking all the time, the second one waits; afterwards it gets a word per cycle."""
     dut = ReadShare()

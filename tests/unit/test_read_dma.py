@@ -4,6 +4,7 @@ import random
 from collections import deque
 
 import pytest
+from amaranth.hdl import Const
 from amaranth.sim import Simulator
 
 from axi_memory import AxiMemory
@@ -32,16 +33,21 @@ def golden(memory, transfers):
     ]
 
 
+def bench_latency(seed):
+    return (0, 1, 30)[seed % 3] + 1
+
+
 class Bench:
     """Runs transfers through a ReadDma and records what leaves it, cycle by cycle."""
 
-    def __init__(self, *, outstanding=16, window=(0, MEMORY), seed=0, stall=0.0, **memory):
+    def __init__(self, *, outstanding=16, port_words=1, window=(0, MEMORY), seed=0, stall=0.0, **memory):
         print("seed", seed)
         self.rng = random.Random(seed)
-        self.dut = ReadDma(outstanding=outstanding)
+        self.dut = ReadDma(outstanding=outstanding, port_words=port_words)
         self.memory = AxiMemory(self.dut.axi, MEMORY, seed=seed, stall=stall, **memory)
         self.memory.load(0, [self.rng.getrandbits(64) for _ in range(MEMORY // 8)])
         self.window, self.stall = window, stall
+        self.came = 0  # words from memory, as the block counts them
         self.words, self.done, self.log = [], [], []  # (cycle, word); cycles; state per cycle
 
     def run(self, transfers, *, until, halt_after=None, limit=20000):
@@ -69,16 +75,23 @@ class Bench:
                 ctx.set(dut.write.ready, ready)
                 ctx.set(dut.halt, halt_after is not None and len(self.words) >= halt_after)
                 p = dut.write.payload
-                _, _, valid, dest, addr, word, done, idle, error, code = await ctx.tick().sample(
-                    dut.write.valid, p.dest, p.addr, p.data, dut.done, dut.idle, dut.error, dut.error_code)
-                now = (dest, addr, word)
+                mask = p.mask if dut.port_words > 1 else Const(1)
+                _, _, valid, dest, addr, row, lanes, done, idle, error, code, came = await ctx.tick().sample(
+                    dut.write.valid, p.dest, p.addr, p.data, mask, dut.done, dut.idle, dut.error,
+                    dut.error_code, dut.words)
+                now = (dest, addr, row, lanes)
+                self.came += came
                 if held is not None:
                     assert valid and now == held, "write changed while waiting"
                 held = now if valid and not ready else None
                 if done:
                     self.done.append(cycle)
                 if valid and ready:
-                    self.words.append((cycle, now))
+                    assert addr % dut.port_words == 0 and lanes
+                    self.words += [
+                        (cycle, (dest, addr + lane, row >> 64 * lane & (1 << 64) - 1))
+                        for lane in range(dut.port_words) if lanes >> lane & 1
+                    ]
                 self.error, self.code, self.idle = error, code, idle
                 if until(self, idle, error):
                     return
@@ -105,6 +118,7 @@ class Bench:
             total += len(part)
             ends.append(self.words[total - 1][0] + 1)
         assert self.done == ends
+        assert self.came == total
 
 
 def random_transfers(rng, count):
@@ -128,6 +142,37 @@ def test_values(stall, outstanding, latency):
     transfers = random_transfers(bench.rng, 12)
     bench.run_all(transfers)
     bench.check(transfers)
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("port_words", [2, 4])
+def test_values_of_a_wide_port(port_words, stall, seed):
+    bench = Bench(port_words=port_words, seed=seed, stall=stall, latency=bench_latency(seed))
+    transfers = random_transfers(bench.rng, 16)
+    bench.run_all(transfers)
+    bench.check(transfers)
+
+
+@pytest.mark.parametrize("addr, dest_addr", [(0x1000, 0), (0x1008, 1), (0x1008, 2), (0x1018, 0)])
+def test_full_rate_of_a_wide_port(addr, dest_addr):
+    """A beat a cycle; where lanes differ, a cycle more for a burst of 32 beats."""
+    bench = Bench(latency=100, port_words=4)
+    transfers = [transfer(addr + 0x3000 * i, 1024, dest_addr=dest_addr) for i in range(4)]
+    bench.run_all(transfers)
+    bench.check(transfers)
+    cycles = bench.words[-1][0] - bench.words[0][0] + 1
+    assert cycles <= 1.05 * len(bench.words) / 4
+
+
+def test_window_of_a_wide_port():
+    """The words that are asked for count, not the beats that they lie in."""
+    bench = Bench(port_words=4, window=(0x1008, 0x1078))
+    transfers = [transfer(0x1008, 14)]
+    bench.run_all(transfers)
+    bench.check(transfers)
+    bench, run = error_bench(port_words=4, window=(0x1008, 0x1078))
+    run([transfer(0x1008, 15)])
+    assert bench.code == ErrorCode.MEMORY_RANGE and bench.memory.bursts["ar"] == []
 
 
 def test_row_stride_may_be_negative():

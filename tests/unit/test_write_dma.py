@@ -37,15 +37,16 @@ class Bench:
     """Runs transfers through a WriteDma between a global buffer and an AXI memory."""
 
     def __init__(self, *, outstanding=16, window=(0, MEMORY), seed=0, stall=0.0, buffer_latency=3,
-                 buffer_room=4, **memory):
+                 buffer_room=4, port_words=1, **memory):
         print("seed", seed)
         self.rng = random.Random(seed)
-        self.dut = WriteDma(outstanding=outstanding)
+        self.dut = WriteDma(outstanding=outstanding, port_words=port_words)
         self.memory = AxiMemory(self.dut.axi, MEMORY, seed=seed, stall=stall, **memory)
         self.buffer = [self.rng.getrandbits(64) for _ in range(BUFFER)]
         self.window, self.stall = window, stall
         self.buffer_latency, self.buffer_room = buffer_latency, buffer_room
         self.requests, self.answered, self.done = [], 0, []
+        self.fetched = self.sent = 0  # words, as the block counts them
 
     def run(self, transfers, *, until, halt_when=lambda: False, limit=20000):
         """Run until `until(idle, error)` holds; raise halt while `halt_when()` does."""
@@ -83,7 +84,9 @@ class Bench:
                 held = addr if valid and not ready else None
                 if valid and ready:
                     self.requests.append(addr)
-                    queue.append((cycle + self.buffer_latency - 1, self.buffer[addr % BUFFER]))
+                    row = [self.buffer[(addr + lane) % BUFFER] for lane in range(dut.port_words)]
+                    word = sum(word << 64 * lane for lane, word in enumerate(row))
+                    queue.append((cycle + self.buffer_latency - 1, word))
                 if offered is not None and taken:
                     self.answered += 1
                     offered = None
@@ -91,8 +94,10 @@ class Bench:
         async def watch(ctx):
             for _ in range(limit):
                 ctx.set(dut.halt, halt_when())
-                _, _, done, idle, error, code = await ctx.tick().sample(
-                    dut.done, dut.idle, dut.error, dut.error_code)
+                _, _, done, idle, error, code, fetched, sent = await ctx.tick().sample(
+                    dut.done, dut.idle, dut.error, dut.error_code, dut.fetched, dut.words)
+                self.fetched += fetched
+                self.sent += sent
                 if done:
                     self.done.append(self.memory.responses)
                 self.error, self.code = error, code
@@ -125,8 +130,11 @@ class Bench:
 
     def check(self, transfers):
         assert self.memory.bytes == self.expected(transfers)
-        assert self.requests == [source for t in transfers for _, sources in rows_of(t) for source in sources]
-        assert len(self.memory.write_beats) == total(transfers)
+        assert self.fetched == self.sent == total(transfers)
+        if self.dut.port_words == 1:
+            asked = [source for t in transfers for _, sources in rows_of(t) for source in sources]
+            assert self.requests == asked
+            assert len(self.memory.write_beats) == total(transfers)
 
     def check_settled(self):
         """Every issued burst has had all its beats and its response."""
@@ -159,6 +167,44 @@ def test_values(stall, outstanding, latency):
     # done comes once the responses to all of a transfer's bursts, and of all before it, have come
     assert len(bench.done) == len(transfers)
     assert bench.memory.max_in_flight <= outstanding
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("port_words", [2, 4])
+def test_values_of_a_wide_port(port_words, stall, seed):
+    bench = Bench(port_words=port_words, seed=seed, stall=stall, latency=seed % 3 * 15 + 1)
+    transfers = random_transfers(bench.rng, 16)
+    bench.run_all(transfers)
+    bench.check(transfers)
+    bench.check_settled()
+
+
+@pytest.mark.parametrize("addr, src_addr", [(0x1000, 0), (0x1008, 1), (0x1008, 2), (0x1018, 0)])
+def test_full_rate_of_a_wide_port(addr, src_addr):
+    """A beat a cycle; where lanes differ, a cycle more for a burst of 32 beats."""
+    bench = Bench(latency=100, port_words=4)
+    transfers = [transfer(addr + 0x3000 * i, 1024, src_addr=src_addr) for i in range(4)]
+    bench.run_all(transfers)
+    bench.check(transfers)
+    beats = bench.memory.write_beats
+    assert beats[-1] - beats[0] + 1 <= 1.05 * len(beats)
+
+
+def test_halt_of_a_wide_port():
+    """Bursts that were issued are finished with no byte written, and nothing is left in the air."""
+    bench = Bench(latency=20, port_words=4)
+    transfers = [transfer(0x108 + 0x1000 * i, 200, src_addr=3) for i in range(4)]
+    quiet = []
+
+    def until(idle, error):
+        quiet.append(idle and len(bench.memory.write_beats) > 60)
+        return sum(quiet) > 100 and all(quiet[-100:])
+
+    bench.run(transfers, until=until, halt_when=lambda: len(bench.memory.write_beats) > 60)
+    bench.check_settled()
+    written, whole = bench.memory.bytes, bench.expected(transfers)
+    assert all(byte in (CANARY, right) for byte, right in zip(written, whole, strict=True))
+    assert written != whole
 
 
 def test_done_follows_the_last_response():

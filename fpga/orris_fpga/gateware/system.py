@@ -9,7 +9,9 @@ from amaranth.lib.wiring import In, Out
 
 from orris_hw.config import AcceleratorConfig
 from orris_hw.gateware.accelerator import Accelerator
+from orris_hw.gateware.axi import DATA_BITS
 
+from ..errors import BoardError
 from ..link.protocol import Hello
 from ..sdram.chips import SdramChip
 from .axi_switch import AxiSwitch
@@ -84,11 +86,16 @@ class System(wiring.Component):
     ValueError
         If the serial line's speed cannot be made from the clock.
     BoardError
-        If the clock is too fast for the SDRAM chip.
+        If the clock is too fast for the SDRAM chip, or the accelerator's memory port wider than a board's.
     """
 
     def __init__(self, parameters: SystemParameters):
         self._parameters = parameters
+        if (bits := parameters.config.memory.port_bits) != DATA_BITS:
+            raise BoardError(
+                f"{parameters.config.name}: memory.port_bits = {bits}, but the memory of a board is "
+                f"{DATA_BITS} bits wide: take memory.port_bits = {DATA_BITS}"
+            )
         self._divisor = divisor(parameters.clock_hz, parameters.baud)
         members: dict[str, wiring.Member] = {"rx": In(1, init=1), "tx": Out(1, init=1), "irq": Out(1)}
         if isinstance(parameters.memory, SdramChip):

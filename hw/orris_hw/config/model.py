@@ -51,6 +51,14 @@ class GlobalBuffer(_Part):
     )
 
 
+class MemoryPort(_Part):
+    """The AXI4 master to memory."""
+
+    port_bits: Literal[64, 128, 256] = Field(
+        default=64, description="data bits: 64-bit words in a beat, and in a row of a global buffer bank"
+    )
+
+
 class Networks(_Part):
     """Widths in bits of the on-chip networks: what each moves in a cycle."""
 
@@ -125,6 +133,7 @@ class AcceleratorConfig(_Part):
     )
     scratchpads: Scratchpads
     global_buffer: GlobalBuffer
+    memory: MemoryPort = MemoryPort()
     networks: Networks
     post_processing: PostProcessing = PostProcessing()
     vector: Vector = Vector()
@@ -185,6 +194,16 @@ class AcceleratorConfig(_Part):
             return self.psum_width
         largest = products << (self.operand_width - 1 + self.data_width - 1)
         return min(self.psum_width, largest.bit_length() + 1)
+
+    @property
+    def port_words(self) -> int:
+        """64-bit words that a beat of the memory port carries."""
+        return self.memory.port_bits // WORD_BITS
+
+    @property
+    def port_bytes(self) -> int:
+        """Bytes that the memory port can move in a cycle, each way."""
+        return self.memory.port_bits // 8
 
     @property
     def psums_per_word(self) -> int:

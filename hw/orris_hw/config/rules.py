@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def broken_rules(config: AcceleratorConfig) -> list[str]:
     """One sentence for each rule `config` breaks; empty when it is sound."""
-    rules = (_arithmetic, _scratchpads, _global_buffer, _networks, _lanes, _vector)
+    rules = (_arithmetic, _scratchpads, _global_buffer, _memory, _networks, _lanes, _vector)
     return [problem for rule in rules for problem in rule(config)]
 
 
@@ -64,6 +64,15 @@ def _global_buffer(c: AcceleratorConfig) -> Iterator[str]:
         yield (
             f"global_buffer.banks = {banks}: must be at least array.columns = {c.array.columns} "
             "(bank j holds the psums of column j)"
+        )
+
+
+def _memory(c: AcceleratorConfig) -> Iterator[str]:
+    ports = c.global_buffer.read_ports, c.global_buffer.write_ports
+    if c.memory.port_bits > 64 and ports != (3, 2):
+        yield (
+            f"memory.port_bits = {c.memory.port_bits}: must be 64 when global_buffer.read_ports = {ports[0]} "
+            f"and write_ports = {ports[1]} (rows of several words need ports of their own: 3 and 2)"
         )
 
 

@@ -31,7 +31,7 @@ class Accelerator(wiring.Component):
 
     Members
     -------
-    m_axi : Out(Axi4Signature())
+    m_axi : Out(Axi4Signature(port_words))
     s_axi : In(Axi4LiteSignature())
     irq : Out(1)
     """
@@ -40,7 +40,7 @@ class Accelerator(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "m_axi": Out(Axi4Signature()),
+                "m_axi": Out(Axi4Signature(config.port_words)),
                 "s_axi": In(Axi4LiteSignature(ADDRESS_WIDTH)),
                 "irq": Out(1),
             }

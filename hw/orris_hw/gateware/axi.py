@@ -1,7 +1,7 @@
 """AXI interfaces as Amaranth signatures, seen from the master.
 
 Member names are the specification's, so a member `m_axi: Out(Axi4Signature())` becomes ports `m_axi__awaddr`
-and so on. Our AXI4 master uses one transaction ID for all (responses in order), whole 64-bit words and
+and so on. Our AXI4 master uses one transaction ID for all (responses in order), beats as wide as the port and
 incrementing bursts; signals that would be constant or unused (IDs, lock, cache, protection, QoS, region) are
 left out, which the specification allows a master with the given defaults.
 """
@@ -36,17 +36,17 @@ class Burst(IntEnum):
 
 
 SIZE_WORD = 3
-"""ARSIZE and AWSIZE of 8-byte beats."""
+"""ARSIZE and AWSIZE of 8-byte beats; of beats of 2^n words n more."""
 
 
 class Axi4Signature(wiring.Signature):
-    """AXI4 master: 32-bit byte addresses, 64-bit data, no IDs."""
+    """AXI4 master: 32-bit byte addresses, `words` times 64 bits of data, no IDs."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: int = 1) -> None:
         super().__init__({
             **_address_channel("aw"),
-            "wdata": Out(DATA_BITS),
-            "wstrb": Out(WORD_BYTES),
+            "wdata": Out(words * DATA_BITS),
+            "wstrb": Out(words * WORD_BYTES),
             "wlast": Out(1),
             "wvalid": Out(1),
             "wready": In(1),
@@ -54,7 +54,7 @@ class Axi4Signature(wiring.Signature):
             "bvalid": In(1),
             "bready": Out(1),
             **_address_channel("ar"),
-            "rdata": In(DATA_BITS),
+            "rdata": In(words * DATA_BITS),
             "rresp": In(2),
             "rlast": In(1),
             "rvalid": In(1),

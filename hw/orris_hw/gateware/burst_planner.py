@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from ..register_map import ErrorCode
 from .axi import MAX_BEATS
@@ -26,22 +27,33 @@ class Transfer(data.Struct):
     buffer_stride: BUFFER_ADDRESS_BITS
 
 
-class PlannedBurst(data.Struct):
-    """`beats` (1 to 32) consecutive words; `last` marks the transfer's last burst. With a `fault` it stands
-    for a transfer that cannot go on: nothing is to be moved, and no burst follows it."""
+def planned_burst(port_words: int) -> data.StructLayout:
+    """`words` consecutive words in 1 to 32 beats; `last` marks the transfer's last burst. With a `fault` it
+    stands for a transfer that cannot go on: nothing is to be moved, and no burst follows it."""
+    return data.StructLayout(
+        {
+            "addr": 32,
+            "words": range(MAX_BEATS * port_words + 1),
+            "dest": 2,
+            "buffer_addr": BUFFER_ADDRESS_BITS,
+            "last": 1,
+            "fault": ErrorCode,
+        }
+    )
 
-    addr: 32
-    beats: range(MAX_BEATS + 1)
-    dest: 2
-    buffer_addr: BUFFER_ADDRESS_BITS
-    last: 1
-    fault: ErrorCode
+
+def whole_beats(start: Value, words: Value, lanes: int) -> Value:
+    """Beats of `lanes` words that hold `words` consecutive ones from word `start` on, minus one."""
+    bits = exact_log2(lanes)
+    return (start[:bits] + words - 1)[bits:] if bits else words - 1
 
 
 class BurstPlanner(wiring.Component):
     """Turns transfers into bursts that cross neither a row's end, 4 KiB, nor the window's bounds.
 
-        beats = min(words left in the row, 32, words to the next 4 KiB boundary)
+        words = min(words left in the row, those of 32 beats, words to the next 4 KiB boundary)
+
+    A burst may begin at any word of a beat of `port_words` words; the next one begins with a whole beat.
 
     A transfer with no rows, no words, or an address or row stride that is not a multiple of 8 ends in the
     fault BAD_FIELD; a burst not within [window_base, window_limit) in MEMORY_RANGE. Faults are in order:
@@ -51,21 +63,32 @@ class BurstPlanner(wiring.Component):
     Measuring, advancing the addresses and checking the window are steps of their own, so that no path holds
     more than one 32-bit carry chain.
 
+    Parameters
+    ----------
+    port_words : int
+        Words of a beat, a power of two up to 16.
+
     Members
     -------
     transfer : In(stream.Signature(Transfer))
-    burst : Out(stream.Signature(PlannedBurst))
+    burst : Out(stream.Signature(planned_burst(port_words)))
     window_base, window_limit : In(32)
         Bytes; constant while busy.
     busy : Out(1)
         A transfer is being planned or a burst waits to be taken.
     """
 
-    transfer: In(stream.Signature(Transfer))
-    burst: Out(stream.Signature(PlannedBurst))
-    window_base: In(32)
-    window_limit: In(32)
-    busy: Out(1)
+    def __init__(self, port_words: int = 1):
+        self.port_words = port_words
+        super().__init__(
+            {
+                "transfer": In(stream.Signature(Transfer)),
+                "burst": Out(stream.Signature(planned_burst(port_words))),
+                "window_base": In(32),
+                "window_limit": In(32),
+                "busy": Out(1),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -76,12 +99,15 @@ class BurstPlanner(wiring.Component):
         words_left = Signal(16)
 
         # Step 1: how long is the burst, and does it end the row?
-        to_boundary = Mux(addr[8:12].all(), MAX_BEATS - addr[3:8], MAX_BEATS)
-        beats = Signal(range(MAX_BEATS + 1))
+        lane_bits, most = exact_log2(self.port_words), MAX_BEATS * self.port_words
+        piece = 8 + lane_bits  # an address bit: 4 KiB are 2^(12 - piece) times 32 whole beats
+        in_beats = most - addr[3 : 3 + lane_bits] if lane_bits else most
+        to_boundary = Mux(addr[piece:12].all(), most - addr[3:piece], in_beats)
+        words = Signal(range(most + 1))
         ends_row, final_row = Signal(), Signal()
         # Step 2: where does it end, and where does the next one begin?
         end = Signal(33)
-        candidate = Signal(PlannedBurst)
+        candidate = Signal(self.burst.payload.shape())
         candidate_end = Signal(33)
         candidate_valid, candidate_malformed = Signal(), Signal()
         # Step 3: is it within the window?
@@ -92,7 +118,7 @@ class BurstPlanner(wiring.Component):
         m.d.comb += [
             self.transfer.ready.eq(~active),
             self.busy.eq(active | candidate_valid | self.burst.valid),
-            end.eq(addr + Cat(0, 0, 0, beats)),  # beats words of 8 bytes
+            end.eq(addr + Cat(0, 0, 0, words)),  # words of 8 bytes
         ]
 
         with m.If(~active):
@@ -110,7 +136,7 @@ class BurstPlanner(wiring.Component):
         with m.Elif(~measured):
             m.d.sync += [
                 measured.eq(1),
-                beats.eq(Mux(words_left <= to_boundary, words_left, to_boundary)),
+                words.eq(Mux(words_left <= to_boundary, words_left, to_boundary)),
                 ends_row.eq(words_left <= to_boundary),
                 final_row.eq(row.rows == 1),
             ]
@@ -119,8 +145,8 @@ class BurstPlanner(wiring.Component):
                 measured.eq(0),
                 active.eq(~(malformed | (ends_row & final_row))),
                 addr.eq(end),
-                buffer_addr.eq(buffer_addr + beats),
-                words_left.eq(words_left - beats),
+                buffer_addr.eq(buffer_addr + words),
+                words_left.eq(words_left - words),
             ]
             with m.If(ends_row):
                 next_addr = Signal(32)
@@ -144,7 +170,7 @@ class BurstPlanner(wiring.Component):
                 candidate_malformed.eq(malformed),
                 candidate_end.eq(end),
                 candidate.addr.eq(addr),
-                candidate.beats.eq(beats),
+                candidate.words.eq(words),
                 candidate.dest.eq(row.dest),
                 candidate.buffer_addr.eq(buffer_addr),
                 candidate.last.eq(ends_row & final_row),

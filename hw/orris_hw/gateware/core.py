@@ -1,17 +1,19 @@
 """The core: everything between the registers and the memory port."""
 
+from functools import partial
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import AcceleratorConfig
-from ..register_map import ErrorCode
-from .axi import Axi4Signature
+from ..register_map import ErrorCode, sized_counters
+from .axi import WORD_BYTES, Axi4Signature
 from .buffers import StreamFifo
 from .command_unit import CommandUnit
 from .compute_unit import ComputeUnit
+from .event_sum import count_ones
 from .glb_share import ReadAhead, ReadShare, WriteShare
 from .global_buffer import READ_CLIENTS, GlobalBuffer
 from .performance_counters import increments
@@ -19,6 +21,7 @@ from .read_dma import Destination, ReadDma
 from .semaphores import Semaphores
 from .transfer_units import IN_FLIGHT, INDEX_BITS, LoadUnit, StoreUnit
 from .vector_unit import VectorUnit
+from .word_aligner import WordSerialiser
 from .write_dma import WriteDma
 
 
@@ -43,7 +46,7 @@ class Core(wiring.Component):
     finished : Out(1)
     error : Out(1), error_code : Out(ErrorCode), error_index : Out(32)
     increments : Out(counter increments)
-    m_axi : Out(Axi4Signature())
+    m_axi : Out(Axi4Signature(port_words))
     """
 
     def __init__(self, config: AcceleratorConfig):
@@ -62,8 +65,8 @@ class Core(wiring.Component):
                 "error": Out(1),
                 "error_code": Out(ErrorCode),
                 "error_index": Out(INDEX_BITS),
-                "increments": Out(increments()),
-                "m_axi": Out(Axi4Signature()),
+                "increments": Out(increments(sized_counters(config))),
+                "m_axi": Out(Axi4Signature(config.port_words)),
             }
         )
 
@@ -74,8 +77,8 @@ class Core(wiring.Component):
         m.submodules.load = load = LoadUnit()
         m.submodules.store = store = StoreUnit()
         m.submodules.compute = compute = ComputeUnit(config)
-        m.submodules.read_dma = read_dma = ReadDma()
-        m.submodules.write_dma = write_dma = WriteDma()
+        m.submodules.read_dma = read_dma = ReadDma(port_words=config.port_words)
+        m.submodules.write_dma = write_dma = WriteDma(port_words=config.port_words)
         m.submodules.global_buffer = buffer = GlobalBuffer(config)
         vector = VectorUnit(config) if config.vector.lanes else None
         units = [load, store, compute, *([vector] if vector else [])]
@@ -131,7 +134,7 @@ class Core(wiring.Component):
             answers.payload.eq(store_read.resp.payload),
             store_read.resp.ready.eq(answers.ready),
         ]
-        self._route_words(m, read_dma, commands, ports["load_write"], compute)
+        loaded = self._route_words(m, read_dma, commands, ports["load_write"], compute)
 
         # -- errors ----------------------------------------------------------------------------------
         load_index = Mux(loading, load.index, commands.index)
@@ -163,7 +166,7 @@ class Core(wiring.Component):
             write_dma.halt.eq(self.halt),
             self.quiet.eq(read_dma.idle & write_dma.idle),
         ]
-        self._count(m, read_dma, write_dma, ports["load_write"], load, store, compute, vector, commands)
+        self._count(m, read_dma, write_dma, loaded, load, store, compute, vector, commands)
         return m
 
     def _outside(
@@ -196,6 +199,7 @@ class Core(wiring.Component):
 
     def _buffer_ports(self, m: Module, buffer: GlobalBuffer, vector: Any) -> dict[str, Any]:
         """A port for each user of the buffer; users share one where it has fewer, the first of them first."""
+        reads = partial(ReadShare, self.config.port_words)
         ports = {name: getattr(buffer, name) for name in (*buffer.read_clients, *buffer.write_clients)}
 
         def share(kind: Any, name: str, first: str, second: str) -> None:
@@ -205,20 +209,20 @@ class Core(wiring.Component):
 
         for name in READ_CLIENTS:
             if name not in ports:
-                share(ReadShare, "store_read", name, "store_read")
+                share(reads, "store_read", name, "store_read")
                 m.submodules[f"{name}_ahead"] = ahead = ReadAhead()
                 wiring.connect(m, ahead.port, ports[name])
                 ports[name] = ahead.client
         if "post_write" not in ports:
             share(WriteShare, "load_write", "post_write", "load_write")
         if vector:
-            share(ReadShare, "store_read", "store_read", "vector_read")
+            share(reads, "store_read", "store_read", "vector_read")
             share(WriteShare, "post_write", "post_write", "vector_write")
         return ports
 
     def _connect_axi(self, m: Module, read_dma: Any, write_dma: Any) -> None:
         """The read engine has the read channels, the write engine the write channels."""
-        for name, member in Axi4Signature().members.items():
+        for name, member in self.m_axi.signature.members.items():
             engine = read_dma if name.startswith(("ar", "r")) else write_dma
             ours, theirs = getattr(self.m_axi, name), getattr(engine.axi, name)
             m.d.comb += ours.eq(theirs) if member.flow is Out else theirs.eq(ours)
@@ -250,28 +254,42 @@ class Core(wiring.Component):
         ]
         return order.o.payload
 
-    def _route_words(self, m: Module, read_dma: Any, commands: Any, load_write: Any, compute: Any) -> None:
-        word = read_dma.write
-        with m.Switch(word.payload.dest):
+    def _route_words(self, m: Module, read_dma: Any, commands: Any, load: Any, compute: Any) -> Any:
+        """Words from memory to where they belong; returns how many the buffer takes in this cycle."""
+        words = read_dma.write
+        mask: Any = Const(1, 1)
+        address, word, serialiser = words.payload.addr, words.payload.data, None
+        if self.config.port_words > 1:  # parameters and commands are taken word by word
+            m.submodules.serialiser = serialiser = WordSerialiser(self.config.port_words)
+            mask = words.payload.mask
+            m.d.comb += [serialiser.i.payload.data.eq(word), serialiser.i.payload.mask.eq(mask)]
+            address, word = address | serialiser.lane, serialiser.o.payload
+        in_range = words.payload.addr < 2 * self.config.post_processing.channels
+        with m.Switch(words.payload.dest):
             with m.Case(Destination.GLB):
-                m.d.comb += [load_write.valid.eq(word.valid), word.ready.eq(load_write.ready)]
-            with m.Case(Destination.PARAMETERS):
-                m.d.comb += [
-                    compute.param_write.valid.eq(
-                        word.valid & (word.payload.addr < 2 * self.config.post_processing.channels)
-                    ),
-                    word.ready.eq(compute.param_write.ready),
-                ]
-            with m.Case(Destination.COMMANDS):
-                m.d.comb += [commands.words.valid.eq(word.valid), word.ready.eq(commands.words.ready)]
+                m.d.comb += [load.valid.eq(words.valid), words.ready.eq(load.ready)]
+            for destination, port, takes in (
+                (Destination.PARAMETERS, compute.param_write, in_range),
+                (Destination.COMMANDS, commands.words, 1),
+            ):
+                with m.Case(destination):
+                    source = words
+                    if serialiser is not None:
+                        source = serialiser.o
+                        m.d.comb += [
+                            serialiser.i.valid.eq(words.valid),
+                            words.ready.eq(serialiser.i.ready),
+                        ]
+                    m.d.comb += [port.valid.eq(source.valid & takes), source.ready.eq(port.ready)]
         m.d.comb += [
-            load_write.payload.addr.eq(word.payload.addr),
-            load_write.payload.data.eq(word.payload.data),
-            load_write.payload.mask.eq(-1),
-            compute.param_write.payload.addr.eq(word.payload.addr),
-            compute.param_write.payload.data.eq(word.payload.data),
-            commands.words.payload.eq(word.payload.data),
+            load.payload.addr.eq(words.payload.addr),
+            load.payload.data.eq(words.payload.data),
+            load.payload.mask.eq(Cat(lane.replicate(WORD_BYTES) for lane in mask)),
+            compute.param_write.payload.addr.eq(address),
+            compute.param_write.payload.data.eq(word),
+            commands.words.payload.eq(word),
         ]
+        return Mux(load.valid & load.ready, count_ones(list(mask)), 0)
 
     def _stuck(
         self, m: Module, read_dma: Any, write_dma: Any, compute: Any, vector: Any, commands: Any
@@ -299,7 +317,7 @@ class Core(wiring.Component):
         return stuck
 
     def _count(
-        self, m: Module, read_dma: Any, write_dma: Any, load_write: Any, load: Any, store: Any, compute: Any,
+        self, m: Module, read_dma: Any, write_dma: Any, loaded: Any, load: Any, store: Any, compute: Any,
         vector: Any, commands: Any,
     ) -> None:  # fmt: skip
         def moves(port: Any) -> Any:
@@ -316,11 +334,11 @@ class Core(wiring.Component):
             "glb_filter_read": moves(compute.filter_read.req),
             "glb_psum_read": events.psum_reads,
             "glb_psum_write": events.psum_writes,
-            "glb_ofmap_read": moves(write_dma.read),
+            "glb_ofmap_read": write_dma.fetched,
             "glb_ofmap_write": events.ofmap_values,
-            "glb_load_write": moves(load_write),
-            "dram_read_words": self.m_axi.rvalid & self.m_axi.rready,
-            "dram_write_words": self.m_axi.wvalid & self.m_axi.wready,
+            "glb_load_write": loaded,
+            "dram_read_words": read_dma.words,
+            "dram_write_words": write_dma.words,
             "compute_busy": ~compute.idle,
             "load_busy": ~load.idle,
             "store_busy": ~store.idle,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -22,16 +22,23 @@ class BankRead(wiring.Signature):
 
 
 class BankWrite(wiring.Signature):
-    """A write command, as its sender sees it: `en`, `offset` (word in the bank), `data`, byte `mask`."""
+    """A write command, as its sender sees it: `en`, `offset` (word in the bank), `data`, byte `mask`.
 
-    def __init__(self, depth: int):
+    With several `words`, `offset` is that of any word of the row that they are.
+    """
+
+    def __init__(self, depth: int, words: int = 1):
         super().__init__({
-            "en": Out(1), "offset": Out(exact_log2(depth)), "data": Out(WORD_BITS), "mask": Out(WORD_BYTES),
+            "en": Out(1), "offset": Out(exact_log2(depth)),
+            "data": Out(words * WORD_BITS), "mask": Out(words * WORD_BYTES),
         })
 
 
 class GlbBank(wiring.Component):
     """RAM of `depth` words that serves one of its readers and one of its writers each cycle.
+
+    The RAM has rows of `row_words` words. A reader gets the word it asked for and its whole row, a writer
+    writes bytes of one word, or of a row.
 
     Equation: of the ports with `en`, the lowest index is served and the others are refused, without an
     answer: whoever drives them knows the same rule. A read served in the same cycle as a write of the
@@ -45,48 +52,70 @@ class GlbBank(wiring.Component):
         Words of 64 bits, a power of two.
     readers, writers : int
         Ports, in falling priority.
+    row_words : int
+        A power of two. With more than one, the last of the writers writes rows.
 
     Members
     -------
     read : In(BankRead(depth)).array(readers)
-    write : In(BankWrite(depth)).array(writers)
+    write : In(BankWrite(depth)).array(writers), without the one of rows
     data : Out(64)
     owner : Out(readers)
         Bit k: `data` is the word reader k asked for, `READ_LATENCY` cycles ago.
+    write_row : In(BankWrite(depth, row_words))
+    row : Out(64 * row_words)
+        The row of `data`. Both only with more than one word a row.
     """
 
-    def __init__(self, depth: int, readers: int, writers: int):
-        self.depth = depth
-        self.emission_key = depth, readers, writers
+    def __init__(self, depth: int, readers: int, writers: int, row_words: int = 1):
+        self.depth, self.row_words = depth, row_words
+        self.emission_key = depth, readers, writers, row_words
+        wide = row_words > 1
+        rows = {"write_row": In(BankWrite(depth, row_words)), "row": Out(row_words * WORD_BITS)}
         super().__init__({
             "read": In(BankRead(depth)).array(readers),
-            "write": In(BankWrite(depth)).array(writers),
+            "write": In(BankWrite(depth)).array(writers - wide),
             "data": Out(WORD_BITS),
             "owner": Out(readers),
+            **(rows if wide else {}),
         })
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.ram = ram = memory.Memory(shape=WORD_BITS, depth=self.depth, init=[])
+        words, lane = self.row_words, exact_log2(self.row_words)
+        m.submodules.ram = ram = memory.Memory(
+            shape=words * WORD_BITS, depth=self.depth // words, init=[]
+        )
         read = ram.read_port()
         write = ram.write_port(granularity=8)
 
-        served, offset = Signal.like(self.owner), Signal.like(read.addr)
+        served, offset = Signal.like(self.owner), Signal(exact_log2(self.depth))
         for k, port in reversed(list(enumerate(self.read))):
             with m.If(port.en):
                 m.d.comb += [served.eq(1 << k), offset.eq(port.offset)]
         owners = [Signal.like(self.owner, name=f"owner_{stage}") for stage in range(READ_LATENCY - 1)]
         m.d.sync += [
-            read.addr.eq(offset),
+            read.addr.eq(offset[lane:]),
             Cat(*owners, self.owner).eq(Cat(served, *owners)),
-            self.data.eq(read.data),
         ]
+        if words == 1:
+            m.d.sync += self.data.eq(read.data)
+        else:
+            lanes = [Signal(lane, name=f"lane_{stage}") for stage in range(READ_LATENCY - 1)]
+            m.d.sync += [Cat(*lanes).eq(Cat(offset[:lane], *lanes)), self.row.eq(read.data)]
+            m.d.sync += self.data.eq(read.data.word_select(lanes[-1], WORD_BITS))
         m.d.comb += read.en.eq(owners[0].any())
 
-        mask = Signal(WORD_BYTES)
-        for port in reversed(list(self.write)):
+        mask = Signal(words * WORD_BYTES)
+        for port in reversed([*self.write, *([self.write_row] if words > 1 else [])]):
+            here, mask_here = port.offset[:lane], port.mask
+            if len(port.data) < words * WORD_BITS:
+                mask_here = Cat(Mux(here == k, port.mask, 0) for k in range(words))
             with m.If(port.en):
-                m.d.comb += mask.eq(port.mask)
-                m.d.sync += [write.addr.eq(port.offset), write.data.eq(port.data)]
+                m.d.comb += mask.eq(mask_here)
+                m.d.sync += [
+                    write.addr.eq(port.offset[lane:]),
+                    write.data.eq(port.data.replicate(words * WORD_BITS // len(port.data))),
+                ]
         m.d.sync += write.en.eq(mask)
         return m

@@ -3,8 +3,9 @@
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from .buffers import StreamFifo
 from .glb_bank import WORD_BITS
@@ -45,23 +46,33 @@ class ReadShare(wiring.Component):
     """Two read clients on one read port, `first` before `second`; answers come in the order of requests.
 
     A client that does not take its answers holds up the other one: each asks for no more than it has room
-    for. Latency 0, throughput 1 word per cycle in all.
+    for. With several words a row, the first gets rows and the second the word it asked for. Latency 0,
+    throughput 1 answer per cycle in all.
+
+    Parameters
+    ----------
+    row_words : int
 
     Members
     -------
-    first, second : In(GlbRead())
-    port : Out(GlbRead())
+    first : In(GlbRead(row_words)), second : In(GlbRead())
+    port : Out(GlbRead(row_words))
     """
 
-    def __init__(self) -> None:
-        super().__init__({"first": In(GlbRead()), "second": In(GlbRead()), "port": Out(GlbRead())})
+    def __init__(self, row_words: int = 1) -> None:
+        self._lane_bits = exact_log2(row_words)
+        wide = GlbRead(row_words)
+        super().__init__({"first": In(wide), "second": In(GlbRead()), "port": Out(wide)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.choice = choice = _Choice()
-        m.submodules.owners = owners = StreamFifo(1, _UNDER_WAY)
+        m.submodules.owners = owners = StreamFifo(
+            data.StructLayout({"second": 1, "lane": self._lane_bits}), _UNDER_WAY
+        )
         req, resp = self.port.req, self.port.resp
         taken = req.ready & owners.i.ready
+        of_second = owners.o.payload.second
         m.d.comb += [
             choice.valid[0].eq(self.first.req.valid),
             choice.valid[1].eq(self.second.req.valid),
@@ -71,13 +82,14 @@ class ReadShare(wiring.Component):
             self.first.req.ready.eq(taken & ~choice.second),
             self.second.req.ready.eq(taken & choice.second),
             owners.i.valid.eq(req.valid & req.ready),
-            owners.i.payload.eq(choice.second),
+            owners.i.payload.second.eq(choice.second),
+            owners.i.payload.lane.eq(self.second.req.payload[: self._lane_bits]),
             # An owner is known long before its answer comes.
-            self.first.resp.valid.eq(resp.valid & ~owners.o.payload),
-            self.second.resp.valid.eq(resp.valid & owners.o.payload),
+            self.first.resp.valid.eq(resp.valid & ~of_second),
+            self.second.resp.valid.eq(resp.valid & of_second),
             self.first.resp.payload.eq(resp.payload),
-            self.second.resp.payload.eq(resp.payload),
-            resp.ready.eq(Mux(owners.o.payload, self.second.resp.ready, self.first.resp.ready)),
+            self.second.resp.payload.eq(resp.payload.word_select(owners.o.payload.lane, WORD_BITS)),
+            resp.ready.eq(Mux(of_second, self.second.resp.ready, self.first.resp.ready)),
             owners.o.ready.eq(resp.valid & resp.ready),
         ]
         return m

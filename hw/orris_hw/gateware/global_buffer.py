@@ -20,8 +20,15 @@ ADDR_WIDTH = 20
 PSUM_READ_LATENCY = READ_LATENCY
 """Cycles from `psum_read[j].en` to the word on `psum_data[j]`."""
 
-GLB_WRITE = data.StructLayout({"addr": ADDR_WIDTH, "data": WORD_BITS, "mask": WORD_BYTES})
-"""A write: byte k of the word at `addr` becomes byte k of `data` where bit k of `mask` is set."""
+
+def glb_write(words: int) -> data.StructLayout:
+    """A write: byte k of the words from `addr` on becomes byte k of `data` where bit k of `mask` is set.
+
+    With several words, `addr` is a multiple of their number."""
+    return data.StructLayout({"addr": ADDR_WIDTH, "data": words * WORD_BITS, "mask": words * WORD_BYTES})
+
+
+GLB_WRITE = glb_write(1)
 
 READ_CLIENTS = ("ifmap_read", "filter_read", "store_read")
 WRITE_CLIENTS = ("post_write", "load_write")
@@ -39,11 +46,14 @@ _RESPONSE_DEPTH = 16
 
 
 class GlbRead(wiring.Signature):
-    """A read client's port, as the client sees it: `req` (word address) out, `resp` (64-bit word) in."""
+    """A read client's port, as the client sees it: `req` (word address) out, `resp` (64-bit word) in.
 
-    def __init__(self) -> None:
+    With several `words` the answer is the row of so many words that the address is in.
+    """
+
+    def __init__(self, words: int = 1) -> None:
         super().__init__({
-            "req": Out(stream.Signature(ADDR_WIDTH)), "resp": In(stream.Signature(WORD_BITS)),
+            "req": Out(stream.Signature(ADDR_WIDTH)), "resp": In(stream.Signature(words * WORD_BITS)),
         })
 
 
@@ -59,11 +69,14 @@ class _Head(NamedTuple):
 class GlobalBuffer(wiring.Component):
     """Pool of 64-bit words in banks, shared by up to five stream clients and the psum ports.
 
+    The clients next to memory, `store_read` and `load_write`, move as many words at once as a beat of the
+    memory port has: a row of a bank.
+
     Equation: a read returns the word as left by all writes accepted before the request, in order.
     Each bank grants one read and one write per cycle: psum port, then the clients in the order of
     `READ_CLIENTS` and `WRITE_CLIENTS`.
-    Latency: request to response 7 cycles when nobody is in the way. Throughput: 1 word per cycle and
-    client where clients use different banks.
+    Latency: request to response 7 cycles when nobody is in the way. Throughput: 1 word (or row) per cycle
+    and client where clients use different banks.
 
     An address beyond the last bank raises `address_error` for a cycle; the read is answered with 0 and
     the write dropped. Without `control.checks` addresses count modulo 2^glb_addr_width.
@@ -74,9 +87,9 @@ class GlobalBuffer(wiring.Component):
 
     Members
     -------
-    ifmap_read, filter_read, store_read : In(GlbRead())
+    ifmap_read, filter_read : In(GlbRead()), store_read : In(GlbRead(port_words))
         As many of them as there are ports. A request is only taken up when its response has room.
-    post_write, load_write : In(stream.Signature(GLB_WRITE))
+    post_write : In(stream.Signature(GLB_WRITE)), load_write : In(stream.Signature(glb_write(port_words)))
         Likewise.
     psum_read : In(BankRead(depth)).array(columns)
         Raw access to bank j, never refused.
@@ -95,14 +108,19 @@ class GlobalBuffer(wiring.Component):
         self.write_clients = _WRITE_PORTS[config.global_buffer.write_ports]
         # Bits of an address that count.
         self._address_bits = ADDR_WIDTH if config.control.checks else config.glb_addr_width
+        self.row_words = config.port_words
         super().__init__({
-            **{name: In(GlbRead()) for name in self.read_clients},
-            **{name: In(stream.Signature(GLB_WRITE)) for name in self.write_clients},
+            **{name: In(GlbRead(self._words(name))) for name in self.read_clients},
+            **{name: In(stream.Signature(glb_write(self._words(name)))) for name in self.write_clients},
             "psum_read": In(BankRead(self.depth)).array(self.columns),
             "psum_data": Out(WORD_BITS).array(self.columns),
             "psum_write": In(BankWrite(self.depth)).array(self.columns),
             "address_error": Out(1),
         })
+
+    def _words(self, client: str) -> int:
+        """Words that a client moves at once."""
+        return self.row_words if client in ("store_read", "load_write") else 1
 
     def _select(self, addr: Value) -> Value:
         """`_Head.select` of an address."""
@@ -125,8 +143,9 @@ class GlobalBuffer(wiring.Component):
     ) -> _Head:
         """Serve client `name`, which comes after the `higher` ones."""
         client, port = getattr(self, name), 1 + len(higher)
+        bits = self._words(name) * WORD_BITS
         m.submodules[f"{name}_request"] = request = SkidBuffer(self._address_bits)
-        m.submodules[f"{name}_response"] = response = StreamFifo(WORD_BITS, _RESPONSE_DEPTH)
+        m.submodules[f"{name}_response"] = response = StreamFifo(bits, _RESPONSE_DEPTH)
         m.d.comb += [
             request.i.valid.eq(client.req.valid),
             request.i.payload.eq(client.req.payload),
@@ -165,10 +184,11 @@ class GlobalBuffer(wiring.Component):
         # Banks that have nothing for this client give 0, so joining them is an OR.
         joined = []
         for first in range(0, self.banks, _JOIN):
-            joined.append(Signal(WORD_BITS, name=f"{name}_joined_{first}", reset_less=True))
+            joined.append(Signal(bits, name=f"{name}_joined_{first}", reset_less=True))
             group = banks[first:first + _JOIN]
             m.d.sync += joined[-1].eq(
-                reduce(or_, (bank.data & bank.owner[port].replicate(WORD_BITS) for bank in group)))
+                reduce(or_, ((bank.row if bits > WORD_BITS else bank.data) & bank.owner[port].replicate(bits)
+                             for bank in group)))
         answers = Signal(_ANSWER_LATENCY, name=f"{name}_answers")
         m.d.sync += answers.eq(Cat(granted, answers))
         m.d.comb += [response.i.valid.eq(answers[-1]), response.i.payload.eq(reduce(or_, joined))]
@@ -176,8 +196,8 @@ class GlobalBuffer(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        banks = [GlbBank(self.depth, 1 + len(self.read_clients), 1 + len(self.write_clients))
-                 for _ in range(self.banks)]
+        ports = 1 + len(self.read_clients), 1 + len(self.write_clients)
+        banks = [GlbBank(self.depth, *ports, self.row_words) for _ in range(self.banks)]
         for b, bank in enumerate(banks):
             m.submodules[f"bank_{b}"] = Once(bank, "glb_bank")
         for j in range(self.columns):
@@ -190,7 +210,7 @@ class GlobalBuffer(wiring.Component):
         for port, name in enumerate(self.write_clients, start=1):
             client = getattr(self, name)
             m.submodules[name] = buffer = SkidBuffer(
-                data.StructLayout({"select": self.banks + 1, "write": GLB_WRITE}))
+                data.StructLayout({"select": self.banks + 1, "write": client.payload.shape()}))
             valid, write, select = buffer.o.valid, buffer.o.payload.write, buffer.o.payload.select
             head = _Head(valid & ~select[-1], write.addr[:self._address_bits], select, valid & buffer.o.ready)
             m.d.comb += [
@@ -201,11 +221,12 @@ class GlobalBuffer(wiring.Component):
                 buffer.o.ready.eq(~self._refused(head, self.psum_write, writes)),
             ]
             for b, bank in enumerate(banks):
+                into = bank.write_row if self._words(name) > 1 else bank.write[port]
                 m.d.comb += [
-                    bank.write[port].en.eq(valid & select[b]),
-                    bank.write[port].offset.eq(write.addr),
-                    bank.write[port].data.eq(write.data),
-                    bank.write[port].mask.eq(write.mask),
+                    into.en.eq(valid & select[b]),
+                    into.offset.eq(write.addr),
+                    into.data.eq(write.data),
+                    into.mask.eq(write.mask),
                 ]
             writes.append(head)
             buffers.append(buffer)
@@ -213,8 +234,9 @@ class GlobalBuffer(wiring.Component):
         def hazard(addr: Value) -> Value:
             # A write that has been accepted and not yet served is at the head of its client, or behind it
             # where the bank has refused the head.
-            return reduce(or_, ((head.asks & (head.addr == addr))
-                                | (buffer.full & (buffer.behind.write.addr == addr))
+            row = exact_log2(self.row_words)
+            return reduce(or_, ((head.asks & (head.addr[row:] == addr[row:]))
+                                | (buffer.full & (buffer.behind.write.addr[row:] == addr[row:]))
                                 for head, buffer in zip(writes, buffers, strict=True)))
 
         reads: list[_Head] = []

@@ -42,7 +42,7 @@ def bench(
         bool, typer.Option("--rtl/--model", help="Simulate the RTL, or ask the cost model alone.")
     ] = True,
     batch: Annotated[int, typer.Option("--batch", min=1, max=256, help="Images at once.")] = 1,
-    memory_bytes: MemoryBytesOption = 8.0,
+    memory_bytes: MemoryBytesOption = None,
     latency: LatencyOption = 100,
     mapping: MappingOption = None,
     aim: AimOption = "time",
@@ -88,7 +88,8 @@ def bench(
 
     accelerator = resolve(preset=preset, config=config)
     chosen = _layers(network, layers, batch)
-    weight, memory = parse_aim(aim), MemoryModel(latency, within_port(accelerator, memory_bytes))
+    memory_bytes = within_port(accelerator, memory_bytes)
+    weight, memory = parse_aim(aim), MemoryModel(latency, memory_bytes)
     conditions = Conditions(memory_bytes, latency, batch, rtl, energy_table(energy))
     record = _Record(network, accelerator, conditions, [layer.name for layer in chosen], json_file)
     wanted = mapping_table(mapping)

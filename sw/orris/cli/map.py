@@ -40,7 +40,7 @@ def map_(
         bool, typer.Option("--explain", help="The best few, and what each of the others costs more.")
     ] = False,
     energy: EnergyOption = "isca2016",
-    memory_bytes: MemoryBytesOption = 8.0,
+    memory_bytes: MemoryBytesOption = None,
     latency: LatencyOption = 100,
     as_json: JsonFlag = False,
 ) -> None:

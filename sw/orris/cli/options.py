@@ -34,12 +34,12 @@ EnergyOption = Annotated[
 ]
 MEMORY_PANEL = "Memory behind the accelerator"
 MemoryBytesOption = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--memory-bytes",
         "--bandwidth",
         min=0.01,
-        help="Bytes per cycle, up to what the memory port moves.",
+        help="Bytes per cycle, up to what the memory port moves, its default.",
         rich_help_panel=MEMORY_PANEL,
     ),
 ]

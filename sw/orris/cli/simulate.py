@@ -44,7 +44,7 @@ def simulate(
     vcd: Annotated[
         Path | None, typer.Option("--vcd", metavar="FILE", help="Write a waveform (one layer; slower).")
     ] = None,
-    memory_bytes: MemoryBytesOption = 8.0,
+    memory_bytes: MemoryBytesOption = None,
     latency: LatencyOption = 100,
     stalls: Annotated[
         float,

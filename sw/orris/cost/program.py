@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from orris_hw.commands import COMMAND_WORDS, FORMATS, QUEUE_DEPTH, SEMAPHORES, Format
 from orris_hw.config import AcceleratorConfig
 
+from ..compiler.layout import WORD_BYTES
 from ..compiler.vector_counts import command_cycles
 from .compute import ComputeUnit
 from .events import Kernel, Process, Tokens
-from .memory import Dma, Memory, MemoryTiming
+from .memory import Dma, Memory, MemoryTiming, Place
 
 _START = 5  # cycles from the start command to the program's, in which the core is reset
 _SETTLE = 7  # from the end of the program until the counters hold everything
@@ -58,7 +59,8 @@ class _Program:
     def __init__(self, config: AcceleratorConfig, commands: Sequence[Command], timing: MemoryTiming):
         self._commands, self._kernel = commands, Kernel()
         memory = Memory(timing)
-        self._reads, self._writes = Dma(memory, False), Dma(memory, True)
+        self._words = config.port_words
+        self._reads, self._writes = Dma(memory, False, self._words), Dma(memory, True, self._words)
         self._tokens = [Tokens() for _ in range(SEMAPHORES + 1)]
         self._compute = ComputeUnit(config, self._kernel, self._tokens, self._give, self._complete)
         self._config = config
@@ -108,7 +110,8 @@ class _Program:
             for _ in range(_FETCHED):
                 yield self._room
             yield from self._free(self._reads)
-            end = self._reads.transfer(kernel.now, group * COMMAND_WORDS, 1) + _FETCH_FIFO
+            # Commands and parameters are taken word by word.
+            end = self._reads.transfer(kernel.now, group * COMMAND_WORDS, 1, self._words) + _FETCH_FIFO
             for behind in reversed(range(group)):
                 kernel.give(self._fetched, end - behind * COMMAND_WORDS)
             for _ in range(_FETCHED - group):
@@ -162,12 +165,19 @@ class _Program:
                 while len(flights) >= _FLIGHTS:
                     yield flights.popleft()
                 yield from self._free(dma)
-                row_words, rows, word = command["row_words"], command["rows"], 1.0
-                if kind == "LOAD" and not command["parameters"]:
-                    place = (plane + command["ring_start"]) % (command["ring"] or planes)
-                    address = command["buffer_address"] + place * command["buffer_plane_stride"]
-                    word = self._compute.write_interval(address, row_words * rows)
-                done = dma.transfer(kernel.now, row_words, rows, word)
+                row_words, rows, beat = command["row_words"], command["rows"], 1.0
+                place = (plane + command.get("ring_start", 0)) % (command.get("ring") or planes)
+                address = command["buffer_address"] + place * command["buffer_plane_stride"]
+                if kind == "LOAD":
+                    beat = float(self._words)
+                    if not command["parameters"]:
+                        beat = self._compute.write_interval(address, row_words * rows)
+                first = command["address"] + plane * command["plane_stride"]
+                done = dma.transfer(
+                    kernel.now, row_words, rows, beat,
+                    Place(first // WORD_BYTES, command["row_stride"] // WORD_BYTES),
+                    Place(address, command["buffer_row_stride"]),
+                )  # fmt: skip
                 flights.append(done)
                 if each or plane + 1 == planes:
                     self._give(command["signal"], done)

@@ -85,7 +85,7 @@ def _cycles(mapping: Mapping, memory_words: int) -> int:
     waiting = 0
     if mapping.buffer.ifmap.slots == 1 and not mapping.ifmap_stays:
         waiting = loads + contents * MEMORY_LATENCY - first
-    return start + max(compute + waiting, memory_words) + end
+    return start + max(compute + waiting, ceil_div(memory_words, mapping.config.port_words)) + end
 
 
 def utilisation(mapping: Mapping) -> float:

@@ -314,13 +314,13 @@ class DepthwiseMapping:
         rows = first[0] if self.blocks > 1 else self.windows(first[0])[0]
         start = rows.stored * first[1].stored + self.slot_words + 2 * latency
         end = self.windows(last[0])[-1].count * last[1].count + latency
-        return max(start + self.compute_cycles, self.memory_words + latency) + end
+        return max(start + self.compute_cycles, self.memory_cycles + latency) + end
 
     @property
-    def memory_words(self) -> int:
-        """Words between memory and accelerator, commands (about) included."""
+    def memory_cycles(self) -> int:
+        """Cycles of the words between memory and accelerator, commands (about) included, on the port."""
         counts = self.expected_counts(len(self.slices) * len(self.runs) * self.channel_blocks * self.layer.N)
-        return counts["dram_read_words"] + counts["dram_write_words"]
+        return ceil_div(counts["dram_read_words"] + counts["dram_write_words"], self.config.port_words)
 
 
 def _kept(span: Span, taps: int) -> int:
@@ -342,7 +342,7 @@ def map_depthwise(layer: ConvLayer, config: AcceleratorConfig) -> DepthwiseMappi
     if entries < min(PARAMETER_SLOTS * block, ceil_div(layer.channels, block) * block):
         return None
     found = _candidates(layer, config)
-    return min(found, key=lambda mapping: max(mapping.compute_cycles, mapping.memory_words), default=None)
+    return min(found, key=lambda mapping: max(mapping.compute_cycles, mapping.memory_cycles), default=None)
 
 
 def _candidates(layer: ConvLayer, config: AcceleratorConfig) -> Iterator[DepthwiseMapping]:
