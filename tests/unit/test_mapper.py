@@ -3,7 +3,7 @@
 import pytest
 
 from orris.layers import NETWORKS, ConvLayer, find_layer
-from orris.mapper import MappingError, cycles, map_layer, utilisation
+from orris.mapper import Mapping, MappingError, cycles, map_layer, utilisation
 from orris_hw.config import PRESETS
 
 ORRIS = PRESETS["orris-168"]
@@ -64,3 +64,11 @@ def test_buffer_limit_is_named():
     config = ORRIS.derive({"global_buffer": {"banks": 14, "depth": 16}})
     with pytest.raises(MappingError, match="^small: the global buffer of 224 words is too small for "):
         map_layer(small(C=64, M=64, H=30, W=30), config, e=14, t=1, p=8)
+
+
+def test_filters_of_a_fully_connected_layer_come_while_others_compute():
+    """VGG-16's fc6: with a lone filter slot the memory would stand still half the time."""
+    layer = ConvLayer(name="fc6", C=512, H=7, W=7, M=4096, R=7, S=7)
+    mapping = map_layer(layer, PRESETS["orris-168"], pixel_lanes=8)
+    assert isinstance(mapping, Mapping) and mapping.buffer.filters.slots >= 2
+    assert cycles(mapping) < 1.06 * layer.macs / 8

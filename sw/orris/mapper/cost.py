@@ -4,13 +4,14 @@ A pass takes as long as the busiest of: a PE's multiply-accumulates (p q S f), t
 set-up, the X-buses, the psum ports, and in the last pass the lanes of post-processing. Passes follow each
 other without a gap if the first window of the next one, and its set-up, come over the Y-bus while the last
 window is in use, and those before it for which the ifmap scratchpad has room. Memory moves a word per cycle
-behind all this, except where there is only one ifmap area: then compute waits for each load.
+behind all this, except where there is only one ifmap area, or one filter slot: then compute waits for each
+load.
 """
 
 from collections import Counter
 from math import ceil, log
 
-from .counts import expected_counts, ifmap_load_words, sent_columns, sent_rows
+from .counts import expected_counts, filter_load_words, ifmap_load_words, sent_columns, sent_rows
 from .depthwise import DepthwiseMapping
 from .limits import chunk_lanes
 from .mapping import Mapping
@@ -85,7 +86,10 @@ def _cycles(mapping: Mapping, memory_words: int) -> int:
     waiting = 0
     if mapping.buffer.ifmap.slots == 1 and not mapping.ifmap_stays:
         waiting = loads + contents * MEMORY_LATENCY - first
-    return start + max(compute + waiting, ceil_div(memory_words, mapping.config.port_words)) + end
+    port = mapping.config.port_words
+    if mapping.buffer.filters.slots == 1 and not mapping.filters_stay:
+        waiting += ceil_div(filter_load_words(mapping), port) + mapping.all_passes * MEMORY_LATENCY
+    return start + max(compute + waiting, ceil_div(memory_words, port)) + end
 
 
 def utilisation(mapping: Mapping) -> float:

@@ -104,6 +104,12 @@ def filter_sweep_words(mapping: Mapping) -> int:
     )
 
 
+def filter_load_words(mapping: Mapping) -> int:
+    """Words of filters loaded from memory."""
+    sweeps = 1 if mapping.filters_stay else len(mapping.windows) // mapping.together
+    return sweeps * filter_sweep_words(mapping)
+
+
 def parameter_words(mapping: Mapping) -> int:
     """Words of post-processing parameters loaded."""
     ends = [max(run.end for run in tile) for tile in mapping.store_tiles]
@@ -139,8 +145,7 @@ def expected_counts(mapping: Mapping | DepthwiseMapping, commands: int = 0) -> d
     filters = sum(run.sets * run.p for run in runs)
 
     sweep = filter_sweep_words(mapping)
-    sweeps = 1 if mapping.filters_stay else len(windows) // mapping.together
-    loaded = ifmap_load_words(mapping) + sweep * sweeps
+    loaded = ifmap_load_words(mapping) + filter_load_words(mapping)
     planes, fusion = layer.N * ceil_div(layer.M, mapping.block), mapping.fusion
     stored = planes * (fusion.places if fusion else layer.E * layer.F)
     operand = planes * fusion.loaded if fusion else 0

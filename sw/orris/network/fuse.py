@@ -72,13 +72,26 @@ def with_first_operand(work: VectorWork, name: str) -> VectorWork:
     return replace(work, parameters=swapped, ifmaps=work.ifmaps[::-1])
 
 
-def saves(config: AcceleratorConfig, fused: ArrayStep, apart: Sequence[ArrayStep]) -> bool:
-    """Whether the fused layer moves fewer words to and from memory, in no more cycles."""
-    commands = [step.commands_at_zero() for step in apart]
-    cycles = sum(program_timing(config, each).cycles for each in commands)
-    one = fused.commands_at_zero()
-    fewer = _memory_words(one) < sum(map(_memory_words, commands))
-    return fewer and program_timing(config, one).cycles <= cycles
+class Price(NamedTuple):
+    """Of programs one after the other: words to and from memory, and cycles."""
+
+    words: int
+    cycles: int
+
+
+def price(config: AcceleratorConfig, steps: Sequence[ArrayStep]) -> Price:
+    """What steps cost with a program for each."""
+    programs = [step.commands_at_zero() for step in steps]
+    cycles = sum(program_timing(config, commands).cycles for commands in programs)
+    return Price(sum(map(_memory_words, programs)), cycles)
+
+
+def saves(config: AcceleratorConfig, fused: ArrayStep, apart: Price) -> bool:
+    """Whether a step moves fewer words than that, in no more cycles."""
+    commands = fused.commands_at_zero()
+    if _memory_words(commands) >= apart.words:
+        return False
+    return program_timing(config, commands).cycles <= apart.cycles
 
 
 def _memory_words(commands: Sequence[Command]) -> int:

@@ -8,13 +8,13 @@ import numpy as np
 from orris_hw.config import AcceleratorConfig
 
 from ..compiler import layer_constants, vector_layouts
-from ..cost import best_mapping
+from ..cost import best_mapping, ranked_mappings
 from ..graph import Graph
 from ..graph.vector import VectorWork
 from ..layers import AddLayer, PoolLayer
 from ..mapper import MappingError
 from .assign import Assignment, assign
-from .fuse import pairs, saves, with_first_operand
+from .fuse import pairs, price, saves, with_first_operand
 from .steps import AliasStep, ConvolutionStep, FusedStep, HostStep, Inside, Step, VectorStep
 
 Progress = Callable[[int, int, str], None]
@@ -57,14 +57,18 @@ def _fused(step: ConvolutionStep, tail: Assignment, config: AcceleratorConfig) -
     work = with_first_operand(tail.work, step.work.ofmap)
     assert isinstance(work.layer, PoolLayer | AddLayer)
     try:
-        mapping = best_mapping(step.layer, config, pixel_lanes=step.mapping.pixel_lanes, after=work.layer)
+        candidates = ranked_mappings(
+            step.layer, config, pixel_lanes=step.mapping.pixel_lanes, after=work.layer
+        )
     except MappingError:
         return []
-    constants = layer_constants(mapping, step.work.weights, step.work.requant, after=work.parameters)
-    fused = replace(step, mapping=mapping, constants=constants, tail=work)
-    if not saves(config, fused, [step, VectorStep(tail.operator, tail.work, config)]):
-        return []
-    return [fused, FusedStep(tail.operator, step.operator.name)]
+    apart = price(config, [step, VectorStep(tail.operator, tail.work, config)])
+    for mapping in (candidate.mapping for candidate in candidates):
+        constants = layer_constants(mapping, step.work.weights, step.work.requant, after=work.parameters)
+        fused = replace(step, mapping=mapping, constants=constants, tail=work)
+        if saves(config, fused, apart):
+            return [fused, FusedStep(tail.operator, step.operator.name)]
+    return []
 
 
 def _step(assignment: Assignment, config: AcceleratorConfig) -> Step:
