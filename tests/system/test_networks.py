@@ -13,9 +13,11 @@ from orris.cli import app
 from orris.graph import Graph
 from orris.importers import load_model
 from orris.network import AliasStep, FusedStep, NetworkRunner, compile_network
+from orris.runtime import Session
 from orris.runtime.reference import compare, open_reference
 from orris_hw.config import preset
 from orris_sim.network_run import network_simulation
+from random_onnx import RandomNetwork, quantised
 from tflite_models import ModelWriter, options
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
@@ -132,6 +134,21 @@ def test_layers_fused_to_convolutions(tmp_path, accelerator):
         counters.append(result.counters)
     words = [each["dram_read_words"] + each["dram_write_words"] for each in counters]
     assert words[1] < words[0] and counters[1]["cycles"] < counters[0]["cycles"]
+
+
+@pytest.mark.parametrize("dimensions, form, number", [(1, "qdq", 3), (2, "qdq", 10), (2, "operators", 5)])
+def test_random_networks_quantised_by_onnx_runtime(tmp_path, dimensions, form, number):
+    """Series and images, transposed convolutions, host operators in between: as the golden model has it."""
+    network = RandomNetwork(number, dimensions, transposed=form == "qdq")
+    graph = load_model(quantised(tmp_path, network, 6, form, "uint8", "uint8"))
+    inputs = random_inputs(graph, 0)
+    expected = Session(graph).run(inputs)
+    for keep in (True, False):
+        with network_simulation(compile_network(graph, preset("tiny"), keep=keep)) as runner:
+            found = runner.run(inputs).tensors
+        assert set(graph.outputs) <= found.keys() <= expected.keys()
+        for name, values in found.items():
+            assert np.array_equal(values, expected[name]), name
 
 
 def autoencoder() -> bytes:

@@ -195,11 +195,12 @@ class Interpolate(Operator):
     """Between the four nearest values along height and width, in the shape of the output.
 
     `corners`: the outermost values are at the corners of both images; `centred`: values stand for the middle
-    of their pixels.
+    of their pixels; `raw`: quantised numbers are taken as they are, and cut to whole ones.
     """
 
     corners: bool
     centred: bool
+    raw: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

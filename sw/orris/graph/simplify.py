@@ -20,10 +20,31 @@ def simplify(graph: Graph) -> Graph:
         Tensors whose shapes do not fit their operators.
     """
     check_shapes(graph)
-    for step in (_fuse_pads, _fuse_clamps, _drop_unused):
+    for step in (_join_reshapes, _fuse_pads, _fuse_clamps, _drop_unused, _name_images):
         graph = step(graph)
     check_shapes(graph)
     return graph
+
+
+def _join_reshapes(graph: Graph) -> Graph:
+    """A reshape of a reshape starts from the first one's input, and is left out if it ends in its shape."""
+    makers = graph.producers()
+    same: dict[str, str] = {}
+    operators: list[ops.Operator] = []
+    for operator in graph.operators:
+        operator = replace(operator, inputs=tuple(same.get(name, name) for name in operator.inputs))
+        if isinstance(operator, ops.Reshape):
+            maker = makers.get(operator.input)
+            if isinstance(maker, ops.Reshape):
+                operator = replace(operator, inputs=maker.inputs)
+            before, after = graph.tensors[operator.input], graph.tensors[operator.output]
+            unchanged = before.shape == after.shape and before.quantisation == after.quantisation
+            if unchanged and operator.output not in graph.outputs:
+                same[operator.output] = operator.input
+                continue
+            makers[operator.output] = operator
+        operators.append(operator)
+    return replace(graph, operators=tuple(operators))
 
 
 def _fuse_pads(graph: Graph) -> Graph:
@@ -99,6 +120,29 @@ def _drop_unused(graph: Graph) -> Graph:
     needed.update(graph.inputs)
     tensors = {name: tensor for name, tensor in graph.tensors.items() if name in needed}
     return replace(graph, operators=tuple(reversed(kept)), tensors=tensors)
+
+
+IMAGE = " (image)"
+"""Behind the name of a series: its values as an image of one row."""
+
+
+def _name_images(graph: Graph) -> Graph:
+    """An image that stands for a series which nobody reads has the name of that, as the file has it."""
+
+    def renamed(name: str) -> str:
+        series = name.removesuffix(IMAGE)
+        return name if series in graph.tensors else series
+
+    operators = tuple(
+        replace(
+            operator,
+            inputs=tuple(renamed(name) for name in operator.inputs),
+            outputs=tuple(renamed(name) for name in operator.outputs),
+        )
+        for operator in graph.operators
+    )
+    tensors = {renamed(name): replace(tensor, name=renamed(name)) for name, tensor in graph.tensors.items()}
+    return replace(graph, operators=operators, tensors=tensors)
 
 
 def flattened_filter(

@@ -91,6 +91,7 @@ STAND_INS: dict[str, tuple[str, tuple[int, ...]]] = {
     "QLinearAdd": ("Add", (0, 3)),
     "QLinearAveragePool": ("MaxPool", (0,)),
     "QLinearGlobalAveragePool": ("GlobalMaxPool", (0,)),
+    "QLinearLeakyRelu": ("Identity", (0,)),
     "QLinearMul": ("Mul", (0, 3)),
     "QLinearSigmoid": ("Identity", (0,)),
     "QLinearSoftmax": ("Identity", (0,)),

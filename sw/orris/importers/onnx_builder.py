@@ -101,6 +101,17 @@ class Builder:
             raise Unsupported(f"its {what} is not constant")
         return self.constants[name]
 
+    def real_constant(self, name: str, what: str) -> NDArray[np.float32]:
+        """The values of a constant of real numbers, which may be there quantised."""
+        tensor = self.tensors.get(self._stands_for.get(name, ""))
+        if tensor is None or tensor.values is None or tensor.quantisation is None:
+            return self.constant(name, what).astype(np.float32)
+        scale, zero_point = (
+            tensor.quantisation.along(each, tensor.values.ndim)
+            for each in (tensor.quantisation.scale, tensor.quantisation.zero_point)
+        )
+        return ((tensor.values.astype(np.int64) - zero_point) * scale).astype(np.float32)
+
     def quantisation(self, scale: str, zero_point: str, dtype: np.dtype, axis: int = 0) -> Quantisation:
         """From the names of scale and zero point; a zero point that is left out is 0."""
         scales = self.constant(scale, "scale").astype(np.float64).reshape(-1)
@@ -125,6 +136,16 @@ class Builder:
             return False
         return True
 
+    def value(self, name: str) -> str:
+        """The quantised tensor behind a tensor, or that of real numbers itself."""
+        return self.behind(name) if self.is_quantised(name) else self.real(name)
+
+    def intermediate(self, name: str, shape: tuple[int, ...], like: Tensor | None = None) -> str:
+        """A tensor that the file does not have: of real numbers, or of those of another."""
+        dtype = np.dtype(np.float32) if like is None else like.dtype
+        self.tensors[name] = Tensor(name, shape, dtype, None if like is None else like.quantisation)
+        return name
+
     def stand_for(self, real: str, quantised: str) -> None:
         self._stands_for[real] = quantised
 
@@ -143,12 +164,12 @@ class Builder:
         return self.declare(name)
 
     # -- results -------------------------------------------------------------------------------------------
-    def result(self, node: Node, clamps: bool = True) -> tuple[str, Bounds] | None:
+    def result(self, node: Node, clamps: bool = True, output: int = 0) -> tuple[str, Bounds] | None:
         """The quantised tensor that a node's real result becomes, and bounds of an activation between them.
 
         None where the result is used as real numbers.
         """
-        name, bounds = node.outputs[0], (None, None)
+        name, bounds = node.outputs[output], (None, None)
         readers = self._readers[name]
         passed: list[Node] = []
         if clamps and len(readers) == 1 and readers[0].kind in ("Relu", "Clip") and name not in self._outputs:
@@ -173,9 +194,9 @@ class Builder:
             return 0.0, None
         low, high = (node.attributes.get(key) for key in ("min", "max"))
         if node.input(1):
-            low = float(self.constant(node.input(1), "lower bound"))
+            low = float(self.real_constant(node.input(1), "lower bound").item())
         if node.input(2):
-            high = float(self.constant(node.input(2), "upper bound"))
+            high = float(self.real_constant(node.input(2), "upper bound").item())
         return low, high
 
     def add(self, operator: Operator) -> None:

@@ -8,34 +8,132 @@ import numpy as np
 
 from ..graph import Quantisation
 from ..graph import operators as ops
+from ..layers import Padding
 from .onnx_builder import Bounds, Builder, Node
 from .onnx_moves import moved
-from .onnx_node import NONE, common_of, made, padding_of, pair, quantised, result_of
+from .onnx_node import (
+    NONE,
+    common_of,
+    from_image,
+    image_of,
+    made,
+    padding_of,
+    pair,
+    quantised,
+    real_or_quantised,
+    result_of,
+    step_of,
+)
 from .unsupported import Unsupported
 
 
 def _convolution(
     builder: Builder, node: Node, ifmap: str, weights: str, bias: list[str], ofmap: str, bounds: Bounds
 ) -> None:
+    weights, image = _filter_of_images(builder, weights), image_of(builder, node, ifmap)
+    (R, S), (H, W) = builder.tensors[weights].shape[2:], builder.tensors[image].shape[2:]
+    stride, dilation = pair(node, "strides"), _dilation(node, R, S)
+    padding = padding_of(node, H, W, (R, S), stride, dilation)
+
+    def add(output: str) -> None:
+        builder.add(
+            ops.Convolution(
+                **common_of(node, [image, weights, *bias], [output]),
+                stride=stride,
+                dilation=(dilation, dilation),
+                padding=padding,
+                groups=node.attributes.get("group", 1),
+                bounds=bounds,
+                rounding="single",
+            )
+        )
+
+    from_image(builder, node, ofmap, add)
+
+
+def _filter_of_images(builder: Builder, weights: str) -> str:
+    """A constant filter (M, C, R, S); one over a series (M, C, S) has a single row."""
     tensor = builder.tensors[weights]
-    shape, _ = builder.type_of(ifmap)
-    if not tensor.constant or len(tensor.shape) != 4 or len(shape) != 4:
+    if tensor.values is None or tensor.quantisation is None or len(tensor.shape) not in (3, 4):
+        raise Unsupported(f"its filter is {list(tensor.shape)}: expected a constant over one or two axes")
+    if len(tensor.shape) == 4:
+        return weights
+    return builder.new(f"{weights} (M, C, R, S)", tensor.values[:, :, None], tensor.quantisation)
+
+
+def _dilation(node: Node, R: int, S: int) -> int:
+    """Of both axes; that of an axis with a single tap does not matter."""
+    vertical, horizontal = pair(node, "dilations")
+    if R > 1 and S > 1 and vertical != horizontal:
+        raise Unsupported(f"dilation {vertical} x {horizontal}, expected the same on both axes")
+    return vertical if R > 1 else horizontal
+
+
+def conv_transpose(builder: Builder, node: Node) -> None:
+    """A convolution, turned round, of the ifmap with zeros between its values."""
+    ifmap, weights = builder.behind(node.input(0)), builder.behind(node.input(1))
+    tensor, before = builder.tensors[weights], builder.tensors[ifmap]
+    if (
+        tensor.values is None
+        or tensor.quantisation is None
+        or len(tensor.shape) != 4
+        or len(before.shape) != 4
+    ):
         raise Unsupported(f"its filter is {list(tensor.shape)}: expected a constant over two axes")
-    stride, dilation = pair(node, "strides"), pair(node, "dilations")
-    if dilation[0] != dilation[1]:
-        raise Unsupported(f"dilation {dilation[0]} x {dilation[1]}, expected the same on both axes")
-    R, S = tensor.shape[2:]
+    if node.attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"", b"VALID"):
+        raise Unsupported("with automatic padding")
+    groups, (C, _, R, S) = node.attributes.get("group", 1), tensor.shape
+    stride, dilation = pair(node, "strides"), _dilation(node, R, S)
+    values = tensor.values.reshape(groups, C // groups, -1, R, S).swapaxes(1, 2)[..., ::-1, ::-1]
+    turned = builder.new(
+        f"{weights} (turned round)",
+        np.ascontiguousarray(values).reshape(-1, C // groups, R, S),
+        _along_filters(tensor.quantisation, groups),
+    )
+    bias = _bias(builder, node, node.input(2), ifmap, turned)
+    output, bounds = result_of(builder, node)
+    N, channels, H, W = before.shape
+    sizes = (H - 1) * stride[0] + 1, (W - 1) * stride[1] + 1
+    if stride != (1, 1):
+        spread = builder.intermediate(f"{output} (spread)", (N, channels, *sizes), before)
+        step = step_of(node, "spread", [ifmap], [spread])
+        builder.add(ops.Spread(**step, factors=stride))
+        ifmap = spread
     builder.add(
         ops.Convolution(
-            **common_of(node, [ifmap, weights, *bias], [ofmap]),
-            stride=stride,
-            dilation=dilation,
-            padding=padding_of(node, *shape[2:], (R, S), stride, dilation[0]),
-            groups=node.attributes.get("group", 1),
+            **common_of(node, [ifmap, turned, *bias], [output]),
+            dilation=(dilation, dilation),
+            padding=_turned_padding(node, sizes, (R, S), dilation, builder.tensors[output].shape[2:]),
+            groups=groups,
             bounds=bounds,
             rounding="single",
         )
     )
+
+
+def _along_filters(quantisation: Quantisation, groups: int) -> Quantisation:
+    """Of a filter (C, M / groups, R, S), as that of one (M, C / groups, R, S)."""
+    if quantisation.per_tensor:
+        return quantisation
+    if quantisation.axis != 1:
+        raise Unsupported("its filter has a scale for each channel of the ifmap")
+    return Quantisation(np.tile(quantisation.scale, groups), np.tile(quantisation.zero_point, groups), 0)
+
+
+def _turned_padding(
+    node: Node, sizes: tuple[int, int], taps: tuple[int, int], D: int, after: tuple[int, ...]
+) -> Padding:
+    """What is left of each side's reach, and as much behind as the size of the result takes."""
+    reach = [(tap - 1) * D for tap in taps]
+    pads = node.attributes.get("pads", [0] * 4)
+    first = [each - pad for each, pad in zip(reach, pads[:2], strict=True)]
+    last = [
+        result + each - size - begin
+        for result, each, size, begin in zip(after, reach, sizes, first, strict=True)
+    ]
+    if min(first + last) < 0 or any(end > each for end, each in zip(last, reach, strict=True)):
+        raise Unsupported(f"pads {list(pads)} with a filter of {taps[0]} x {taps[1]}")
+    return Padding(first[0], first[1], last[0], last[1])
 
 
 def conv(builder: Builder, node: Node) -> None:
@@ -116,19 +214,57 @@ def qlinear_matmul(builder: Builder, node: Node) -> None:
 
 
 def _pooled(builder: Builder, node: Node, largest: bool, ifmap: str, ofmap: str, bounds: Bounds) -> None:
-    shape, _ = builder.type_of(ifmap)
-    if len(shape) != 4:
-        raise Unsupported(f"of a tensor {list(shape)}: expected an image")
-    window, stride = pair(node, "kernel_shape"), pair(node, "strides")
-    padding = padding_of(node, *shape[2:], window, stride, 1)
-    if pair(node, "dilations") != (1, 1) or (node.attributes.get("ceil_mode", 0)):
-        raise Unsupported("with dilation, or sizes rounded up")
-    if node.attributes.get("count_include_pad", 0) and any(padding):
-        raise Unsupported("with padding that counts")
-    common = common_of(node, [ifmap], [ofmap])
-    builder.add(
-        ops.Pool(**common, largest=largest, window=window, stride=stride, padding=padding, bounds=bounds)
+    if pair(node, "dilations") != (1, 1):
+        raise Unsupported("with dilation")
+    image, window, stride = image_of(builder, node, ifmap), pair(node, "kernel_shape"), pair(node, "strides")
+    sizes, results = builder.tensors[image].shape[2:], builder.tensors[ofmap].shape[2:]
+    padding = padding_of(node, sizes[0], sizes[1], window, stride, 1)
+    if node.attributes.get("count_include_pad", 0) and any(padding) and not largest:
+        image, padding = _padded(builder, node, image, padding), Padding()
+    elif node.attributes.get("ceil_mode", 0):
+        results = results if len(results) == 2 else (1, *results)
+        padding = _rounded_up(sizes, results, window, stride, padding)
+
+    def add(output: str) -> None:
+        common = common_of(node, [image], [output])
+        builder.add(
+            ops.Pool(**common, largest=largest, window=window, stride=stride, padding=padding, bounds=bounds)
+        )
+
+    from_image(builder, node, ofmap, add)
+
+
+def _padded(builder: Builder, node: Node, image: str, padding: Padding) -> str:
+    """An image with zeros round it that count in averages."""
+    if node.attributes.get("ceil_mode", 0):
+        raise Unsupported("with padding that counts, and sizes rounded up")
+    tensor = builder.tensors[image]
+    rows, columns = (padding.top, padding.bottom), (padding.left, padding.right)
+    N, C, H, W = tensor.shape
+    padded = builder.intermediate(
+        f"{image} (padded for {node.name})", (N, C, H + sum(rows), W + sum(columns)), tensor
     )
+    amounts = ((0, 0), (0, 0), rows, columns)
+    step = step_of(node, "padding", [image], [padded])
+    builder.add(ops.Pad(**step, amounts=amounts))
+    return padded
+
+
+def _rounded_up(
+    sizes: tuple[int, ...],
+    results: tuple[int, ...],
+    window: tuple[int, int],
+    stride: tuple[int, int],
+    pad: Padding,
+) -> Padding:
+    """Padding with as much more behind as the last window of the result reaches over."""
+    bottom, right = (
+        max(end, (result - 1) * step + taps - size - begin)
+        for result, step, taps, size, begin, end in zip(
+            results, stride, window, sizes, (pad.top, pad.left), (pad.bottom, pad.right), strict=True
+        )
+    )
+    return Padding(pad.top, pad.left, bottom, right)
 
 
 def max_pool(builder: Builder, node: Node) -> None:
@@ -136,7 +272,7 @@ def max_pool(builder: Builder, node: Node) -> None:
 
 
 def average_pool(builder: Builder, node: Node) -> None:
-    _pooled(builder, node, False, builder.behind(node.input(0)), *result_of(builder, node))
+    _pooled(builder, node, False, builder.value(node.input(0)), *real_or_quantised(builder, node))
 
 
 def qlinear_average_pool(builder: Builder, node: Node) -> None:
@@ -145,30 +281,34 @@ def qlinear_average_pool(builder: Builder, node: Node) -> None:
     _pooled(builder, node, False, quantised(builder, node, 0), made(builder, node, 3), NONE)
 
 
+def _mean_of_images(builder: Builder, node: Node, name: str, output: str) -> None:
+    image = image_of(builder, node, name)
+
+    def add(result: str) -> None:
+        builder.add(ops.Mean(**common_of(node, [image], [result]), axes=(2, 3), keep=True))
+
+    from_image(builder, node, output, add)
+
+
 def global_average_pool(builder: Builder, node: Node) -> None:
-    name = builder.behind(node.input(0))
-    output, bounds = result_of(builder, node)
+    name = builder.value(node.input(0))
+    output, bounds = real_or_quantised(builder, node)
     if bounds != NONE:
         raise Unsupported("with an activation behind it")
-    builder.add(ops.Mean(**common_of(node, [name], [output]), axes=(2, 3), keep=True))
+    _mean_of_images(builder, node, name, output)
+
+
+def global_max_pool(builder: Builder, node: Node) -> None:
+    rank = len(builder.type_of(node.input(0))[0])
+
+    def add(source: str, output: str) -> None:
+        common, axes = common_of(node, [source], [output]), tuple(range(2, rank))
+        builder.add(ops.ExtremeOver(**common, largest=True, axes=axes, keep=True))
+
+    moved(builder, node, add)
 
 
 def qlinear_global_average_pool(builder: Builder, node: Node) -> None:
     if node.attributes.get("channels_last", 0):
         raise Unsupported("with channels last")
-    name = quantised(builder, node, 0)
-    builder.add(ops.Mean(**common_of(node, [name], [made(builder, node, 3)]), axes=(2, 3), keep=True))
-
-
-def reduce_mean(builder: Builder, node: Node) -> None:
-    name = builder.behind(node.input(0))
-    rank = len(builder.type_of(node.input(0))[0])
-    axes = node.attributes.get("axes")
-    if node.input(1):
-        axes = builder.constant(node.input(1), "list of axes").tolist()
-    chosen = tuple(sorted(axis % rank for axis in (axes or range(rank))))
-    output, bounds = result_of(builder, node)
-    if bounds != NONE:
-        raise Unsupported("with an activation behind it")
-    keep = bool(node.attributes.get("keepdims", 1))
-    builder.add(ops.Mean(**common_of(node, [name], [output]), axes=chosen, keep=keep))
+    _mean_of_images(builder, node, quantised(builder, node, 0), made(builder, node, 3))

@@ -52,6 +52,39 @@ def in_reals(graph: Graph, operator: ops.Interpolate, values: NDArray) -> NDArra
     return _interpolated(graph, operator, values.astype(np.float32), real_places, 1)
 
 
+def onnx_reals(graph: Graph, operator: ops.Interpolate, values: NDArray) -> NDArray[np.float32]:
+    """As ONNX Runtime computes it: places are kept inside, and divided by the scale; weights come first."""
+    _, _, H, W = image_shape(graph.tensors[operator.input].shape, graph.layout)
+    _, _, E, F = image_shape(graph.tensors[operator.output].shape, graph.layout)
+    (above, below, up, down), (left, right, to_left, to_right) = (
+        _onnx_neighbours(operator, before, after) for before, after in ((H, E), (W, F))
+    )
+    real, total = values.astype(np.float32), np.float32(0)
+    for row, row_weight in ((above, up), (below, down)):
+        for column, column_weight in ((left, to_left), (right, to_right)):
+            weights = column_weight * row_weight[:, None]
+            total = total + weights * real[:, :, row[:, None], column]
+    return np.asarray(total)
+
+
+def _onnx_neighbours(
+    operator: ops.Interpolate, before: int, after: int
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Indices of the values below and above each place, and their weights."""
+    at, half = np.arange(after, dtype=np.float32), np.float32(0.5)
+    scale = np.float32(after) / np.float32(before)
+    if operator.corners:
+        places = at * np.float32(before - 1) / np.float32(max(1, after - 1))
+    else:
+        places = (at + half) / scale - half if operator.centred else at / scale
+    places = np.clip(places, 0, np.float32(before - 1))
+    first = places.astype(np.int64)
+    second = np.minimum(first + 1, before - 1)
+    fraction, rest = places - first.astype(np.float32), second.astype(np.float32) - places
+    single = first == second
+    return first, second, np.where(single, half, rest), np.where(single, half, fraction)
+
+
 def _interpolated(
     graph: Graph, operator: ops.Interpolate, values: NDArray, places: Places, one: int
 ) -> NDArray:

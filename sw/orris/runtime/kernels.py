@@ -49,7 +49,6 @@ _ANY_ARITHMETIC: dict[type[ops.Operator], Kernel] = {
     ops.ArgMax: layout_kernels.arg_max,
     ops.Spread: layout_kernels.spread,
     ops.Gather: layout_kernels.gather,
-    ops.Extreme: layout_kernels.extreme,
     ops.ExtremeOver: layout_kernels.extreme_over,
     ops.Cast: layout_kernels.cast,
 }
@@ -61,6 +60,7 @@ _TFLITE: dict[type[ops.Operator], Kernel] = {
     ops.Clamp: tflite_kernels.clamp,
     ops.Softmax: tflite_kernels.softmax,
     ops.Subtract: tflite_kernels.subtract,
+    ops.Extreme: tflite_kernels.extreme,
     ops.Slope: tflite_kernels.slope,
     ops.Interpolate: tflite_kernels.interpolate,
     ops.Activation: tflite_functions.activation,
@@ -75,6 +75,7 @@ _ONNX: dict[type[ops.Operator], Kernel] = {
     ops.Clamp: onnx_kernels.clamp,
     ops.Softmax: onnx_kernels.softmax,
     ops.Subtract: onnx_kernels.subtract,
+    ops.Extreme: onnx_kernels.extreme,
     ops.Slope: onnx_kernels.slope,
     ops.Activation: onnx_kernels.activation,
     ops.Interpolate: onnx_kernels.interpolate,

@@ -50,10 +50,6 @@ def gather(graph: Graph, operator: ops.Gather, inputs: list[NDArray]) -> list[ND
     return [np.take(values, indices.astype(np.int64), operator.axis)]
 
 
-def extreme(graph: Graph, operator: ops.Extreme, inputs: list[NDArray]) -> list[NDArray]:
-    return [(np.maximum if operator.largest else np.minimum)(*inputs)]
-
-
 def extreme_over(graph: Graph, operator: ops.ExtremeOver, inputs: list[NDArray]) -> list[NDArray]:
     over = np.max if operator.largest else np.min
     return [over(inputs[0], operator.axes, keepdims=operator.keep)]

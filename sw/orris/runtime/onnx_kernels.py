@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..graph import Graph
 from ..graph import operators as ops
 from .images import vector_kernel
-from .interpolation import in_reals
+from .interpolation import onnx_reals as in_reals
 from .tflite_kernels import dequantise as to_real
 
 Values = list[NDArray]
@@ -67,21 +67,27 @@ def clamp(graph: Graph, operator: ops.Clamp, inputs: Values) -> Values:
     return [_quantised(graph, operator.output, _bounded(real, operator.bounds))]
 
 
+def _windows(operator: ops.Pool, values: NDArray[np.float32], outside: float) -> NDArray[np.float32]:
+    """(N, C, E, F, R, S), with `outside` in the padding."""
+    (U, V), padding = operator.stride, operator.padding
+    around = ((0, 0), (0, 0), (padding.top, padding.bottom), (padding.left, padding.right))
+    padded = np.pad(values, around, constant_values=outside)
+    return sliding_window_view(padded, operator.window, axis=(2, 3))[:, :, ::U, ::V]
+
+
 def pool(graph: Graph, operator: ops.Pool, inputs: Values) -> Values:
     """Averages in single precision, value by value along the rows of a window, as QLinearAveragePool does.
 
     The order matters: without a change of scale many averages lie half way between two steps. So does adding
     the zero point before rounding.
     """
-    if operator.largest:
+    if operator.largest and inputs[0].dtype.kind != "f":
         return vector_kernel(graph, operator, inputs)
     (real,) = _reals(graph, operator, inputs)
-    (R, S), (U, V), padding = operator.window, operator.stride, operator.padding
-    around = ((0, 0), (0, 0), (padding.top, padding.bottom), (padding.left, padding.right))
-    windows, inside = (
-        sliding_window_view(np.pad(values, around), (R, S), axis=(2, 3))[:, :, ::U, ::V]
-        for values in (real, np.ones_like(real))
-    )
+    if operator.largest:
+        return [_bounded(_windows(operator, real, -np.inf).max((-2, -1)), operator.bounds)]
+    R, S = operator.window
+    windows, inside = (_windows(operator, values, 0) for values in (real, np.ones_like(real)))
     flat = windows.reshape(*windows.shape[:4], R * S)
     means = _bounded(np.cumsum(flat, -1, dtype=np.float32)[..., -1] / inside.sum((-2, -1)), operator.bounds)
     after = graph.tensors[operator.output]
@@ -122,6 +128,12 @@ def subtract(graph: Graph, operator: ops.Subtract, inputs: Values) -> Values:
     return [_quantised(graph, operator.output, _bounded(first - second, operator.bounds))]
 
 
+def extreme(graph: Graph, operator: ops.Extreme, inputs: Values) -> Values:
+    first, second = _reals(graph, operator, inputs)
+    chosen = np.maximum(first, second) if operator.largest else np.minimum(first, second)
+    return [_quantised(graph, operator.output, chosen)]
+
+
 def slope(graph: Graph, operator: ops.Slope, inputs: Values) -> Values:
     real, *alpha = _reals(graph, operator, inputs)
     factor = alpha[0] if alpha else np.float32(operator.alpha)
@@ -129,11 +141,20 @@ def slope(graph: Graph, operator: ops.Slope, inputs: Values) -> Values:
 
 
 def interpolate(graph: Graph, operator: ops.Interpolate, inputs: Values) -> Values:
+    if operator.raw:
+        between = in_reals(graph, operator, inputs[0])
+        return [np.trunc(between).astype(graph.tensors[operator.output].dtype)]
     (real,) = _reals(graph, operator, inputs)
     return [_quantised(graph, operator.output, in_reals(graph, operator, real))]
 
 
 def softmax(graph: Graph, operator: ops.Softmax, inputs: Values) -> Values:
+    """Between quantised tensors in a whole number of steps of 1: 254 where the scale is 1 / 255."""
     (real,) = _reals(graph, operator, inputs)
     powers = np.exp((real - real.max(operator.axis, keepdims=True)) * np.float32(operator.beta))
-    return [_quantised(graph, operator.output, powers / powers.sum(operator.axis, keepdims=True))]
+    shares = powers / powers.sum(operator.axis, keepdims=True)
+    before, after = graph.tensors[operator.input], graph.tensors[operator.output]
+    if before.quantisation is None or after.quantisation is None:
+        return [_quantised(graph, operator.output, shares)]
+    info, steps = np.iinfo(after.dtype), np.floor(np.float32(1) / np.float32(after.scale))
+    return [np.clip(np.rint(shares * steps) + after.zero_point, info.min, info.max).astype(after.dtype)]

@@ -147,7 +147,7 @@ class _OnnxRuntime:
             if name not in known:
                 tensor = graph.tensors[name]
                 kind = onnx.helper.np_dtype_to_tensor_dtype(tensor.dtype)
-                model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, tensor.shape))
+                model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         self._names = names

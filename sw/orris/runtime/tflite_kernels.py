@@ -50,6 +50,11 @@ def subtract(graph: Graph, operator: ops.Subtract, inputs: Values) -> Values:
     return [saturated(result + after.zero_point, after, *value_bounds(after, operator.bounds))]
 
 
+def extreme(graph: Graph, operator: ops.Extreme, inputs: Values) -> Values:
+    """Of values of one scale."""
+    return [(np.maximum if operator.largest else np.minimum)(*inputs)]
+
+
 def slope(graph: Graph, operator: ops.Slope, inputs: Values) -> Values:
     before, after = graph.tensors[operator.input], graph.tensors[operator.output]
     values = inputs[0].astype(np.int64) - before.zero_point
