@@ -130,7 +130,7 @@ def batch_normalization(builder: Builder, node: Node) -> None:
         raise Unsupported("in training")
     factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
     shape, _ = builder.type_of(node.input(0))
-    along = (factor.size, *(1 for _ in shape[2:]))
+    along = (-1, *(1 for _ in shape[2:]))
     name, source = node.outputs[0], builder.value(node.input(0))
     factors = builder.new(f"{name} (factors)", factor.astype(np.float32).reshape(along))
     summands = builder.new(f"{name} (summands)", (bias - mean * factor).astype(np.float32).reshape(along))
