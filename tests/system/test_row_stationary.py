@@ -17,6 +17,7 @@ from orris_hw.config import preset
 from orris_hw.gateware.pe import PE
 from orris_hw.gateware.pe_array import PEArray
 from orris_sim.layer_run import run_layer
+from random_mappings import turn_taking
 from run_model import random_run
 from stream_bench import Bench, plain
 from unit.test_pe_array import filter_payload, ifmap_payload
@@ -64,6 +65,15 @@ def test_counters_are_foretold(name, seed):
         got, predicted = counters(layer, config, mapping, rng.getrandbits(32), zeros=rng.choice((0, 0.5)))
         assert {name: got[name] for name in predicted} == predicted, mapping
         done += 1
+
+
+def test_counters_where_ifmap_tiles_take_turns(seed):
+    rng = random.Random(seed)
+    for _ in range(6):
+        while (mapping := turn_taking(rng, TINY)).layer.macs > 100_000:
+            pass
+        got, predicted = counters(mapping.layer, TINY, mapping, rng.getrandbits(32))
+        assert {name: got[name] for name in predicted} == predicted, mapping
 
 
 # Layer, mapping, and how often all filters and all ifmaps (with their halos) are loaded from memory.

@@ -13,6 +13,7 @@ from orris.golden import TensorError, conv2d, conv2d_fixed_point, random_layer_d
 from orris.layers import ConvLayer, Padding, find_layer
 from orris.mapper import MappingError, map_layer
 from orris_hw.config import PRESETS
+from random_mappings import turn_taking
 from random_shapes import random_layer
 
 TINY, V1, ORRIS = PRESETS["tiny"], PRESETS["eyeriss-v1"], PRESETS["orris-168"]
@@ -132,6 +133,14 @@ def test_real_layers(name, seed):
 )
 def test_alexnet(config, number, seed):
     check_layer(find_layer(f"alexnet.conv{number}"), config, seed)
+
+
+def test_ifmap_tiles_that_take_turns(seed):
+    rng = random.Random(seed)
+    for _ in range(8):
+        while (mapping := turn_taking(rng)).layer.macs > 100_000:
+            pass
+        check_layer(mapping.layer, mapping.config, rng.getrandbits(32), mapping)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from orris.cost.events import Kernel, Tokens
 from orris.cost.memory import Dma, Memory
 from orris.layers import ConvLayer, Padding, find_layer
 from orris.mapper import MappingError
+from orris.mapper.search import in_order
 from orris_hw.commands import END, LOAD
 from orris_hw.config import preset
 
@@ -259,7 +260,12 @@ def test_the_best_by_time_is_no_slower_and_the_best_by_energy_no_dearer():
 def test_candidates_come_in_order_of_their_score():
     candidates = ranked_mappings(SMALL, ORRIS, 1.0)
     assert len(candidates) > 4
-    assert [c.score(1.0) for c in candidates] == sorted(c.score(1.0) for c in candidates)
+    scores = [c.score(1.0) for c in candidates]
+    assert [score for score, _ in in_order((score, None) for score in scores)] == scores
+    fastest = min(c.timing.cycles for c in candidates)
+    assert candidates[0].timing.cycles <= 1.005 * fastest
+    words = [c.score(1.0)[1] for c in candidates if c.timing.cycles <= 1.0049 * fastest]
+    assert candidates[0].score(1.0)[1] == min(words)
 
 
 def test_a_layer_that_does_not_fit_names_the_limit():

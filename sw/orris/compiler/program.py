@@ -30,7 +30,7 @@ from .constants import FilterStream
 from .fused import FusedLayer
 from .layout import WORD_BYTES
 from .places import Addresses, Command, rectangle
-from .residency import FilterUse, filter_uses, ifmap_loads
+from .residency import FilterUse, IfmapLoad, filter_uses, ifmap_loads
 
 IFMAP_FULL, IFMAP_FREE, FILTER_FULL, FILTER_FREE, OFMAP_FULL, OFMAP_FREE, OFMAP_READY = range(1, 8)
 
@@ -123,13 +123,13 @@ class _Program:
         """Load `number`, in up to `pieces` commands of whole channel blocks, or rows of a single block."""
         load = self._ifmaps[number]
         tile, layout = load.tile, self._at.ifmap.layout
-        slots = self._buffer.ifmap.slots
+        base, block_stride = self._ifmap_place(load)
         blocks, rows = load.end_block - load.first_block, tile.rows.stored
         cuts = _cuts(blocks if blocks > 1 else rows, pieces)
         for first, end in cuts:
             block, row = (first, 0) if blocks > 1 else (0, first)
             fields = {
-                "wait": IFMAP_FREE if first == 0 and number >= slots else 0,
+                "wait": IFMAP_FREE if first == 0 and load.after is not None else 0,
                 "signal": IFMAP_FULL if end == cuts[-1][1] else 0,
             }
             yield LOAD, fields | rectangle(
@@ -145,16 +145,20 @@ class _Program:
                     tile.rows.step * layout.row_words * WORD_BYTES,
                     layout.plane_words * WORD_BYTES,
                 ),
-                self._buffer.ifmap.address(load.slot) + block * tile.plane_words + row * tile.words,
-                (tile.words, tile.plane_words),
+                base + block * block_stride + row * tile.words,
+                (tile.words, block_stride),
             )
+
+    def _ifmap_place(self, load: IfmapLoad) -> tuple[int, int]:
+        """Address of a load's first word, and words from channel block to channel block."""
+        places = self._buffer.ifmap
+        return places.bases[load.slot], places.block_strides[load.slot] or load.tile.plane_words
 
     def _room(self, number: int) -> int:
         """The first RUN that load `number` can go on beside: the last one before it is in use, and its area's
         last user is through."""
-        after = self._ifmaps[max(0, number - 1)].begin
-        earlier = number - self._buffer.ifmap.slots
-        return after if earlier < 0 else max(after, self._ifmaps[earlier].end + 1)
+        begin, after = self._ifmaps[max(0, number - 1)].begin, self._ifmaps[number].after
+        return begin if after is None else max(begin, self._ifmaps[after].end + 1)
 
     def _spread(self, number: int, begin: int) -> dict[tuple[int, int], list[Command]]:
         """Commands of load `number`, each by the RUN from `begin` on, and the filter slot, it comes after.
@@ -198,7 +202,8 @@ class _Program:
 
     def _load_filters(self, item: RunItem, use: FilterUse, first: int, end: int) -> Command:
         """Slots first to end - 1 of a RUN, all of the same size."""
-        ring, part = self._buffer.filters, item.part
+        part = item.part
+        base, stride, slots, start = self._filter_ring(use)
         slot = self._mapping.slot_words(item.filters, part, part.rows)
         last = self._mapping.slot_words(item.filters, part, part.last_rows)
         offset = self._filters.offsets[item.filters, part] + first * slot * WORD_BYTES
@@ -206,16 +211,23 @@ class _Program:
             "wait": 0 if self._mapping.filters_stay else FILTER_FREE,
             "signal": FILTER_FULL,
             "each": 1,
-            "ring": ring.slots,
-            "ring_start": (use.start + first) % ring.slots,
+            "ring": slots,
+            "ring_start": (start + first) % slots,
             "address": self._at.filters + offset,
             "row_words": last if first == part.passes - 1 else slot,
             "rows": 1,
             "planes": end - first,
             "plane_stride": slot * WORD_BYTES,
-            "buffer_address": ring.base,
-            "buffer_plane_stride": ring.stride,
+            "buffer_address": base,
+            "buffer_plane_stride": stride,
         }
+
+    def _filter_ring(self, use: FilterUse) -> tuple[int, int, int, int]:
+        """Of a RUN's filters: base address, words from slot to slot, slots and the first one."""
+        ring = self._buffer.filters
+        if ring.unit == 1:
+            return ring.base, ring.stride, ring.slots, use.start
+        return ring.address(use.start), ring.words, ring.unit, 0
 
     # -- parameters ----------------------------------------------------------------------------------------
     def _load_parameters(self, first: int, end: int, entry: int, tokens: dict[str, int]) -> Command:
@@ -266,7 +278,7 @@ class _Program:
         tile = mapping.tile(window, part)
         rows, columns = tile.rows, tile.columns
         sparse = layer.V > part.S
-        filters = self._buffer.filters
+        base, stride, slots, start = self._filter_ring(use)
         fields = {
             "wait_filter": FILTER_FULL if use.load else 0,
             "signal_filter": FILTER_FREE if use.free else 0,
@@ -282,10 +294,10 @@ class _Program:
             "step": mapping.step(part),
             "positions": columns.count,
             "shift": self._shift,
-            "filter_base": filters.base,
-            "filter_stride": filters.stride,
-            "filter_slots": filters.slots,
-            "filter_start": use.start,
+            "filter_base": base,
+            "filter_stride": stride,
+            "filter_slots": slots,
+            "filter_start": start,
             "filter_words": mapping.filter_words(run, part),
             "R": part.R,
             "q": mapping.q,
@@ -307,21 +319,22 @@ class _Program:
         fields = {"first_lane": channel % mapping.pixel_lanes}
         if number is None:  # nothing but padding: no stored rows and columns
             return fields
-        load, slots = self._ifmaps[number], self._buffer.ifmap.slots
+        load = self._ifmaps[number]
         fields |= {
             "wait_ifmap": IFMAP_FULL if index == load.begin else 0,
-            "signal_ifmap": IFMAP_FREE if index == load.end and number + slots < len(self._ifmaps) else 0,
+            "signal_ifmap": IFMAP_FREE if index == load.end and load.followed else 0,
         }
         if tile.plane_words == 0:
             return fields
         held = load.tile
         block, _ = mapping.run_blocks(item.filters, item.part)
         row = (tile.rows.start - held.rows.start) // held.rows.step
-        offset = (block - load.first_block) * held.plane_words + row * held.words + tile.word - held.word
+        base, block_stride = self._ifmap_place(load)
+        offset = (block - load.first_block) * block_stride + row * held.words + tile.word - held.word
         return fields | {
-            "ifmap_base": self._buffer.ifmap.address(load.slot) + offset,
+            "ifmap_base": base + offset,
             "ifmap_row_stride": held.words * tile.rows.step // held.rows.step,
-            "ifmap_block_stride": held.plane_words,
+            "ifmap_block_stride": block_stride,
             "first_pixel": tile.first_pixel,
             "pad_left": tile.columns.pad,
             "width": tile.columns.stored,

@@ -11,7 +11,9 @@ from orris_hw.errors import OrrisError
 from ..layers import ConvLayer
 from ..mapper import FREE, AnyMapping, Given, best_mappings
 from ..mapper import cycles as estimated_cycles
+from ..mapper.counts import estimated_commands
 from ..mapper.fusion import Tail
+from ..mapper.search import in_order
 from .energy import Energy, EnergyTable, energy, energy_table
 from .expected import expected_counters
 from .kept import keep, kept, question
@@ -24,6 +26,7 @@ AIMS = {"time": 1.0, "energy": 0.0}
 _CONSIDERED = 16
 _PASSES = 12_000  # that are timed in all, for one layer
 _STEP = 0.005  # a difference in the aim that is none
+_WORDS_STEP = 0.1  # likewise, of the logarithm of memory words
 
 
 class AimError(OrrisError, ValueError):
@@ -56,14 +59,17 @@ class Candidate:
     counters: Table[str, int] = field(repr=False)
     energy: Energy
 
-    def score(self, weight: float) -> tuple[float, float, int]:
-        """Smaller is better: cycles^weight energy^(1 - weight) in steps of half a percent, energy, cycles."""
-        return _score(self.timing.cycles, self.energy.total, weight)
+    def score(self, weight: float) -> tuple[float, ...]:
+        """As `orris.mapper.search.Aim.rank`: cycles^weight energy^(1 - weight), in steps of half a percent;
+        then words to and from memory, which others share, in steps of 10 %; energy; cycles."""
+        return _score(self.counters, self.energy.total, weight)
 
 
-def _score(cycles: int, total: float, weight: float) -> tuple[float, float, int]:
+def _score(counters: Table[str, int], total: float, weight: float) -> tuple[float, ...]:
+    cycles = counters["cycles"]
     value = weight * log(max(1, cycles)) + (1 - weight) * log(max(1.0, total))
-    return value // _STEP, total, cycles
+    words = log(max(1, counters["dram_read_words"] + counters["dram_write_words"]))
+    return value / _STEP, words // _WORDS_STEP, total, cycles
 
 
 class _Estimate:
@@ -75,12 +81,15 @@ class _Estimate:
         self._least = energy(once, config, table).total
 
     def rank(self, mapping: AnyMapping) -> tuple[float, ...]:
-        cycles = estimated_cycles(mapping)
-        counters = expected_counters(mapping, Timing(cycles, {}))
-        return _score(cycles, energy(counters, self._config, self._table).total, self._weight)
+        counters = expected_counters(mapping, Timing(0, {}), commands=estimated_commands(mapping))
+        memory_words = counters["dram_read_words"] + counters["dram_write_words"]
+        counters["cycles"] = estimated_cycles(mapping, memory_words)
+        total = energy(counters, self._config, self._table).total
+        return _score(counters, total, self._weight)
 
     def least(self, cycles: int) -> float:
-        return _score(cycles, self._least, self._weight)[0]
+        least = {"cycles": cycles, "dram_read_words": 0, "dram_write_words": 0}
+        return _score(least, self._least, self._weight)[0]
 
 
 def ranked_mappings(
@@ -124,8 +133,9 @@ def ranked_mappings(
     if not (found := kept(asked, layer=layer, config=config, **fused)):
         estimate = _Estimate(layer, config, aim, table)
         wanted = best_mappings(layer, config, estimate, _CONSIDERED, given.sizes, given.order, lanes, after)
-        found = _timed(wanted, memory)
-        found.sort(key=lambda each: _candidate(*each, table).score(aim))
+        timed = _timed(wanted, memory)
+        ranked = in_order((_candidate(*each, table).score(aim), each) for each in timed)
+        found = [each for _, each in ranked]
         keep(asked, found)
     return [_candidate(*each, table) for each in found]
 
@@ -143,7 +153,7 @@ def _timed(mappings: Sequence[AnyMapping], memory: MemoryTiming) -> list[tuple[A
 
 
 def _candidate(mapping: AnyMapping, timing: Timing, table: EnergyTable) -> Candidate:
-    counters = expected_counters(mapping, timing)
+    counters = expected_counters(mapping, timing, commands=estimated_commands(mapping))
     return Candidate(mapping, timing, counters, energy(counters, mapping.config, table))
 
 

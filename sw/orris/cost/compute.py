@@ -216,7 +216,9 @@ class ComputeUnit:
             return start + position * period + (value - position * step) * p
 
         self._writes = {bank: p / period for bank in range(run["e"] * run["sets"])}
-        last = max(first + (feed.columns - 1) * feed.column, freed(values - capacity))
+        # The top PE, which has room last, takes part in every beat.
+        skew = _UP * (rows - 1)
+        last = max(first + (feed.columns - 1) * feed.column, freed(values - capacity) + skew)
         last = max(last, fed - behind + through + feed.walk)
         self._sent = max(first + (feed.columns - 1) * feed.column, freed(values - capacity - feed.held))
         # Columns that have waited together for their filters or values begin together.

@@ -2,23 +2,29 @@
 
 A pass takes as long as the busiest of: a PE's multiply-accumulates (p q S f), the two Y-buses with their
 set-up, the X-buses, the psum ports, and in the last pass the lanes of post-processing. Passes follow each
-other without a gap if the first window of the next one, and its set-up, come over the Y-bus while the last
-window is in use, and those before it for which the ifmap scratchpad has room. Memory moves a word per cycle
-behind all this, except where there is only one ifmap area, or one filter slot: then compute waits for each
-load.
+other without a gap if the set-up of the next one and its first window come over the networks between the last
+ifmap value of this one and its end. Memory moves a word per cycle behind all this, except where there is only
+one ifmap area, or one filter slot: then compute waits for each load.
 """
 
 from collections import Counter
 from math import ceil, log
 
-from .counts import expected_counts, filter_load_words, ifmap_load_words, sent_columns, sent_rows
+from .counts import (
+    estimated_commands,
+    expected_counts,
+    filter_load_words,
+    ifmap_load_words,
+    sent_columns,
+    sent_rows,
+)
 from .depthwise import DepthwiseMapping
 from .limits import chunk_lanes
-from .mapping import Mapping
-from .tiling import FilterRun, Window, ceil_div
+from .mapping import MEMORY_LATENCY, Mapping
+from .tiling import FilterRun, Part, Window, ceil_div
 
-MEMORY_LATENCY = 100
 _ROW_FIELDS = 6  # beats that set up a row of the ifmap network, beside one for each filter set
+_UP = 2  # cycles that a PE is behind the one below
 _PASS_FIELDS = 7  # beats that describe a pass to the PEs
 
 
@@ -39,18 +45,32 @@ def run_cycles(mapping: Mapping, window: Window, run: FilterRun) -> int:
         taps = part.taps
         compute = run.p * taps * f
         # A row's X-bus also carries the ifmap rows of its phase that only other rows of the diagonal take.
-        ifmap_x = mapping.q * ceil_div(rows_seen.full, rows_seen.stride) * sent
+        column_x = mapping.q * ceil_div(rows_seen.full, rows_seen.stride)
         filter_x = run.sets * run.p * taps
-        ahead = run.p * taps * (1 + (config.scratchpads.ifmap - taps) // mapping.step(part))
+        ahead = _fed_ahead(mapping, part, run.p, f)
         for (rows, blocks), count in mapping.pass_kinds(part, begins).items():
-            set_up, column = rows * (_ROW_FIELDS + run.sets), height * blocks * per_block
-            ifmap_y = set_up + column * sent
+            set_up = rows * (_ROW_FIELDS + run.sets)
+            column = max(column_x, height * blocks * per_block)
+            ifmap = set_up + column * sent
             filter_y = mapping.slot_words(run, part, rows) * word_beats + _PASS_FIELDS
-            busiest = max(compute, psums, ifmap_x, filter_x, ifmap_y, filter_y)
-            gap = max(0, set_up + column * part.S - ahead) if busiest == compute else 0
+            busiest = max(compute, psums, ifmap, filter_x, filter_y)
+            # The first column of a window has to be there, and others by the time it is through with it.
+            first = column + (part.S - 1) * max(0, column - mapping.q * run.p)
+            gap = max(0, set_up + first - ahead) if busiest == compute else 0
             cycles += count * (busiest + gap)
     lanes = ceil_div(columns, config.post_processing.lanes) * run.p * f
     return cycles + max(0, lanes - max(compute, psums))
+
+
+def _fed_ahead(mapping: Mapping, part: Part, p: int, positions: int) -> int:
+    """Cycles from a pass's last ifmap value to its end: scratchpads take it as soon as all have room."""
+    taps, step = part.taps, mapping.step(part)
+    freed = taps + (positions - 1) * step - mapping.config.scratchpads.ifmap
+    if freed <= 0:
+        return p * taps * positions
+    position = min((freed - 1) // step, positions - 1)
+    skew = _UP * (part.rows - 1)
+    return p * (taps * (positions - position) - (freed - position * step)) - skew
 
 
 def compute_cycles(mapping: Mapping) -> int:
@@ -67,15 +87,12 @@ def compute_cycles(mapping: Mapping) -> int:
     )
 
 
-def cycles(mapping: Mapping | DepthwiseMapping) -> int:
-    """Expected cycles of the layer."""
+def cycles(mapping: Mapping | DepthwiseMapping, memory_words: int | None = None) -> int:
+    """Expected cycles of the layer; `memory_words` are those read and written, if they are known."""
     if isinstance(mapping, DepthwiseMapping):
         return mapping.expected_cycles(MEMORY_LATENCY)
-    counts = expected_counts(mapping)
-    return _cycles(mapping, counts["dram_read_words"] + counts["dram_write_words"])
-
-
-def _cycles(mapping: Mapping, memory_words: int) -> int:
+    if memory_words is None:
+        memory_words = _memory_words(expected_counts(mapping))
     compute = compute_cycles(mapping)
     loads = ifmap_load_words(mapping)
     areas = 1 if mapping.held == "channels" else sum(map(len, mapping.area_sequences))
@@ -92,20 +109,24 @@ def _cycles(mapping: Mapping, memory_words: int) -> int:
     return start + max(compute + waiting, ceil_div(memory_words, port)) + end
 
 
+def _memory_words(counts: dict[str, int]) -> int:
+    return counts["dram_read_words"] + counts["dram_write_words"]
+
+
 def utilisation(mapping: Mapping) -> float:
     """Expected MACs of the layer per PE and cycle."""
     return mapping.layer.macs / (mapping.config.pes * cycles(mapping))
 
 
-def rank(mapping: Mapping | DepthwiseMapping) -> tuple[int, int, int, int]:
-    """Smaller is better: cycles (half a percent is no difference), memory words, buffer words, cycles."""
-    counts = expected_counts(mapping)
-    memory = counts["dram_read_words"] + counts["dram_write_words"]
+def rank(mapping: Mapping | DepthwiseMapping) -> tuple[float, ...]:
+    """Smaller is better: cycles (in steps), memory words, buffer words, cycles."""
+    counts = expected_counts(mapping, estimated_commands(mapping))
+    memory = _memory_words(counts)
     buffer = sum(value for name, value in counts.items() if name.startswith("glb"))
-    total = cycles(mapping) if isinstance(mapping, DepthwiseMapping) else _cycles(mapping, memory)
-    return bucket(total), memory, buffer, total
+    total = cycles(mapping, memory)
+    return steps(total), memory, buffer, total
 
 
-def bucket(total: int) -> int:
-    """Index of the half-percent step that `total` cycles are in."""
-    return int(log(max(1, total)) / log(1.005))
+def steps(total: int) -> float:
+    """`total` cycles in steps of half a percent."""
+    return log(max(1, total)) / log(1.005)

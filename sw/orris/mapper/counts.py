@@ -30,6 +30,7 @@ from orris_hw.commands import COMMAND_WORDS
 from .depthwise import DepthwiseMapping
 from .limits import chunk_lanes
 from .mapping import Area, Mapping
+from .residency import epoch_loads
 from .tiling import Part, Span, ceil_div, row_words
 
 
@@ -71,23 +72,19 @@ def pass_blocks(mapping: Mapping, part: Part) -> int:
 
 def ifmap_load_words(mapping: Mapping) -> int:
     """Ifmap words loaded from memory."""
-    sequences = mapping.area_sequences
     if mapping.ifmap_stays:
         return _words(mapping, mapping.areas)
-    if mapping.resident:
-        words, latest = 0, None
-        for areas, tiles in mapping.epochs:
-            again = mapping.together == 1 and areas[0] == latest
-            words += _words(mapping, areas[again:])
-            latest = sequences[tiles[-1]][-1]
-        return words
-    if mapping.together > 1:
-        return sum(_words(mapping, areas) for areas in sequences)
-    loaded: list[Area] = []
-    for found in (found for areas in sequences for found in areas):
-        if found not in loaded[-1:]:
-            loaded.append(found)
-    return _words(mapping, loaded)
+    words, latest = 0, None
+    for areas, tiles in mapping.epochs:
+        loads = epoch_loads(mapping, areas, tiles)
+        if mapping.together == 1 and areas[0] == latest:
+            loads[0, areas[0]] -= 1
+        latest = mapping.area_sequences[tiles[-1]][-1]
+        words += sum(
+            count * (area.end_block - area.first_block) * mapping.group_words(number, area.part)
+            for (number, area), count in loads.items()
+        )
+    return words
 
 
 def _words(mapping: Mapping, areas: Iterable[Area]) -> int:
@@ -119,6 +116,43 @@ def parameter_words(mapping: Mapping) -> int:
     return 2 * entries * len(mapping.windows)
 
 
+def memory_words(mapping: Mapping) -> int:
+    """Words to and from memory but for parameters: tiles, filters, about as many commands as it takes."""
+    return filter_load_words(mapping) + ifmap_load_words(mapping) + _others(mapping, mapping.together)
+
+
+def least_memory_words(mapping: Mapping, group: int) -> int:
+    """No fewer words than `memory_words` with filters shared by groups of so many windows."""
+    sweeps = len(mapping.windows) // group
+    return filter_sweep_words(mapping) * sweeps + _words(mapping, mapping.areas) + _others(mapping, group)
+
+
+def might_share(mapping: Mapping, group: int) -> bool:
+    """There is room for half the ifmap tiles of so many windows, and for filters that all of them use."""
+    needs, areas = mapping.needs, max(mapping.epochs, key=lambda epoch: len(epoch[0]))[0]
+    tiles = sum((area.end_block - area.first_block) * mapping.planes(area.part).largest for area in areas)
+    filters = needs.filters * max(mapping.slots_per_tile)
+    others = needs.columns * needs.psums + needs.ofmap_blocks * needs.ofmap_plane
+    return group * tiles // 2 + filters + others <= mapping.config.glb_words
+
+
+def _others(mapping: Mapping, together: int) -> int:
+    """Words of ofmaps and commands."""
+    area = sum(w.rows.count * w.columns.count for w in mapping.windows)
+    return area * ceil_div(mapping.layer.M, mapping.block) + COMMAND_WORDS * _commands(mapping, together)
+
+
+def estimated_commands(mapping: Mapping | DepthwiseMapping) -> int:
+    """About as many commands as the program has: its RUNs and STOREs, and the LOADs of filters."""
+    return 0 if isinstance(mapping, DepthwiseMapping) else _commands(mapping, mapping.together)
+
+
+def _commands(mapping: Mapping, together: int) -> int:
+    windows, runs = len(mapping.windows), len(mapping.filter_runs) * len(mapping.parts)
+    sweeps = 1 if mapping.filters_stay else windows // together
+    return windows * (runs + len(mapping.store_tiles)) + sweeps * runs
+
+
 def expected_counts(mapping: Mapping | DepthwiseMapping, commands: int = 0) -> dict[str, int]:
     """The performance counters that follow from the mapping alone, by the names of the register map.
 
@@ -144,7 +178,6 @@ def expected_counts(mapping: Mapping | DepthwiseMapping, commands: int = 0) -> d
     sets = sum(run.sets for run in runs)
     filters = sum(run.sets * run.p for run in runs)
 
-    sweep = filter_sweep_words(mapping)
     loaded = ifmap_load_words(mapping) + filter_load_words(mapping)
     planes, fusion = layer.N * ceil_div(layer.M, mapping.block), mapping.fusion
     stored = planes * (fusion.places if fusion else layer.E * layer.F)
@@ -163,7 +196,7 @@ def expected_counts(mapping: Mapping | DepthwiseMapping, commands: int = 0) -> d
         ),
         "net_psum_values": area * filters * logical,
         "glb_ifmap_read": layer.N * read,
-        "glb_filter_read": sweep * len(windows),
+        "glb_filter_read": filter_sweep_words(mapping) * len(windows),
         "glb_psum_read": area * filters * (mapping.passes - 1),
         "glb_psum_write": area * filters * (mapping.passes - 1),
         "glb_ofmap_write": area * filters,

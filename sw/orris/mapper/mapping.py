@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any, Literal, NamedTuple
 
 from orris_hw.config import AcceleratorConfig
@@ -38,6 +38,10 @@ from .tiling import (
 
 Order = Literal["filters", "windows"]
 Held = Literal["channels", "chunk", "part"]
+
+
+MEMORY_LATENCY = 100
+"""Cycles from asking memory to its answer that mappings reckon with."""
 
 
 class Area(NamedTuple):
@@ -254,6 +258,22 @@ class Mapping:
             self._planes[key] = Planes(self.layer.N * sum(rows) * sum(words), max(rows) * max(words))
         return self._planes[key]
 
+    def group_words(self, number: int, part: Part | None) -> int:
+        """Words of a channel block in the tiles of window `number` of all groups of windows."""
+        if self.together == 1:
+            return self.planes(part).total
+        if part not in self._group_words:
+            words = [
+                rows.stored * row_words(columns, self.pixels)
+                for rows, columns in product(self.row_spans(part), self.column_spans(part))
+            ] * self.layer.N
+            self._group_words[part] = [sum(words[n :: self.together]) for n in range(self.together)]
+        return self._group_words[part][number]
+
+    @cached_property
+    def _group_words(self) -> dict[Part | None, list[int]]:
+        return {}
+
     @cached_property
     def _planes(self) -> dict[tuple[range, range] | None, "Planes"]:
         return {}
@@ -350,9 +370,7 @@ class Mapping:
 
     @cached_property
     def needs(self) -> Needs:
-        ifmap = max(
-            (area.end_block - area.first_block) * self.planes(area.part).largest for area in self.areas
-        )
+        tiles = [(area.end_block - area.first_block, self.planes(area.part).largest) for area in self.areas]
         e = max(window.rows.count for window in self.windows)
         positions = max(window.columns.count for window in self.windows)
         filters = max(
@@ -360,30 +378,42 @@ class Mapping:
             for sets, p in self.run_shapes
             for part in self.parts
         )
-        tiles = [(tile[0].first, max(run.end for run in tile)) for tile in self.store_tiles]
-        all_stay = max(end for _, end in tiles) <= self.config.post_processing.channels
+        ofmaps = [(tile[0].first, max(run.end for run in tile)) for tile in self.store_tiles]
+        all_stay = max(end for _, end in ofmaps) <= self.config.post_processing.channels
         psums = max(run.p for run in self.filter_runs) * positions
-        ofmap_blocks = max(ceil_div(end - first, self.block) for first, end in tiles)
+        ofmap_blocks = max(ceil_div(end - first, self.block) for first, end in ofmaps)
+        passes = [part.passes for part in self.parts]
         fusion = self.fusion
         return Needs(
             columns=max(run.sets for run in self.filter_runs) * e,
             psums=ceil_div(psums, self.config.psums_per_word) if self.accumulates else 0,
-            ifmap=ifmap,
+            ifmap=max(blocks * plane for blocks, plane in tiles),
+            ifmap_blocks=max(blocks for blocks, _ in tiles),
+            ifmap_plane=max(plane for _, plane in tiles),
             contents=len(self.windows) * len(self.areas),
             resident=self.together * max(len(areas) for areas, _ in self.epochs),
             filters=filters,
             filter_slots=max(self.slots_per_tile) if self.together > 1 else 1,
             filter_total=sum(self.slots_per_tile),
+            filter_unit=passes[0] if passes.count(passes[0]) == len(passes) else 1,
             ofmap_blocks=ofmap_blocks,
             ofmap_plane=fusion.plane if fusion else e * positions,
-            ofmap_tiles=len(self.windows) * len(tiles),
-            parameters=0 if all_stay else max(end - first for first, end in tiles),
+            ofmap_tiles=len(self.windows) * len(ofmaps),
+            ofmap_slots=2 if fusion or not self._stores_in_time(ofmap_blocks * e * positions) else 1,
+            parameters=0 if all_stay else max(end - first for first, end in ofmaps),
             results=ofmap_blocks * fusion.results if fusion else 0,
-            result_tiles=self.layer.N * sum(fusion.result_tiles()) * len(tiles) if fusion else 0,
+            result_tiles=self.layer.N * sum(fusion.result_tiles()) * len(ofmaps) if fusion else 0,
             operand=bool(fusion and fusion.loaded),
             kept=ofmap_blocks * (fusion.kept_rows + fusion.kept_columns) if fusion else 0,
-            kept_areas=1 if self.together == len(self.windows) else len(tiles),
+            kept_areas=1 if self.together == len(self.windows) else len(ofmaps),
         )
+
+    def _stores_in_time(self, words: int) -> bool:
+        """An ofmap tile of so many words is stored before the first sum of the next one is finished."""
+        p = min(run.p for run in self.filter_runs)
+        taps = min(part.taps for part in self.parts)
+        positions = min(window.columns.count for window in self.windows)
+        return (self.passes - 1) * p * taps * positions > 2 * (words + MEMORY_LATENCY)
 
     @cached_property
     def plan(self) -> BufferPlan | None:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from orris_hw.config import AcceleratorConfig
 
 from ..layers import ConvLayer
-from .cost import bucket, rank
+from .cost import compute_cycles, rank, steps
+from .counts import least_memory_words, memory_words, might_share
 from .depthwise import DepthwiseMapping, map_depthwise
 from .errors import MappingError
 from .fusion import Tail
@@ -27,7 +28,8 @@ class Aim(Protocol):
     """What makes one mapping better than another."""
 
     def rank(self, mapping: AnyMapping) -> tuple[float, ...]:
-        """Smaller is better."""
+        """Smaller is better, one number before the next; of the first, less than one more than the least of
+        all is no difference, less than two are the next class, and so on."""
         ...
 
     def least(self, cycles: int) -> float:
@@ -36,13 +38,25 @@ class Aim(Protocol):
 
 
 class LeastTime:
-    """Cycles, in steps of half a percent; of mappings in the same step the one that moves fewer words."""
+    """Cycles; of mappings within half a percent of the fastest the one that moves fewer words."""
 
     def rank(self, mapping: AnyMapping) -> tuple[float, ...]:
         return rank(mapping)
 
     def least(self, cycles: int) -> float:
-        return bucket(cycles)
+        return steps(cycles)
+
+
+T = TypeVar("T")
+Ranked = tuple[tuple[float, ...], T]
+"""By a rank of `Aim.rank`."""
+
+
+def in_order(found: Iterable[Ranked[T]]) -> list[Ranked[T]]:
+    """From the best on."""
+    found = list(found)
+    least = min((ranked[0] for ranked, _ in found), default=0)
+    return sorted(found, key=lambda each: (int(each[0][0] - least), *each[0][1:]))
 
 
 def map_layer(
@@ -98,7 +112,7 @@ def best_mappings(
             result.append(stacked)
     if not result:
         raise MappingError(search.reason)
-    return sorted(result, key=aim.rank)[:count]
+    return [mapping for _, mapping in in_order((aim.rank(mapping), mapping) for mapping in result)[:count]]
 
 
 def _pixel_lanes(layer: ConvLayer, config: AcceleratorConfig) -> list[list[int]]:
@@ -149,17 +163,19 @@ class _Search:
         """The best mappings; `thorough` looks at small tiles, too, for buffers that hold no others."""
         self._thorough = thorough
         candidates = sorted(self._candidates(pixel_lanes), key=lambda found: found[0])
-        best: list[tuple[tuple[float, ...], Mapping]] = []
+        best: list[Ranked[Mapping]] = []
         for bound, shape in candidates[:_SHAPES]:
-            if len(best) == count and self._aim.least(bound) > best[-1][0][0]:
+            if self._beyond(bound, best, count):
                 break
             for mapping in self._mappings(shape, pixel_lanes):
-                ranked = self._aim.rank(mapping)
-                if len(best) < count or ranked < best[-1][0]:
-                    best.append((ranked, mapping))
-                    best.sort(key=lambda found: found[0])
-                    del best[count:]
+                best = in_order([*best, (self._aim.rank(mapping), mapping)])[:count]
+                if self._beyond(compute_cycles(mapping), best, count):
+                    break  # however its tiles come into the buffer
         return [mapping for _, mapping in best]
+
+    def _beyond(self, cycles: int, best: list[Ranked[Mapping]], count: int) -> bool:
+        """A mapping of at least so many cycles is not among the best."""
+        return len(best) == count and self._aim.least(cycles) > max(ranked[0] for ranked, _ in best) + 1
 
     def _choice(self, name: str, values: Iterable[int]) -> list[int]:
         return [self._given[name]] if name in self._given else list(values)
@@ -254,41 +270,50 @@ class _Search:
         return True
 
     def _mappings(self, shape: dict[str, int], pixel_lanes: int) -> Iterator[Mapping]:
+        residencies = list(self._residencies(shape, pixel_lanes))
         for order in self._orders:
-            for chunk, held in self._residencies(shape, pixel_lanes):
-                R = part_rows(self._layer)
-                rows = min(shape["rows"], fold(ceil_div(chunk, shape["q"]) * R, R, self._config.array.rows))
+            for residency in residencies:
                 try:
                     mapping = Mapping(
-                        self._layer,
-                        self._config,
-                        **(shape | {"rows": rows}),
-                        chunk=chunk,
-                        pixel_lanes=pixel_lanes,
-                        order=order,
-                        held=held,
-                        after=self._after,
-                    )
+                        self._layer, self._config, **self._sizes(shape, *residency), pixel_lanes=pixel_lanes,
+                        order=order, after=self._after,
+                    )  # fmt: skip
                 except MappingError as error:
                     self.reason = str(error)
                     continue
                 yield mapping
-                if order == "filters" and not mapping.filters_stay:
-                    yield from self._groups(mapping)
                 if mapping.buffer.ifmap.slots >= min(2, mapping.needs.contents):
+                    if order == "filters" and not mapping.filters_stay:
+                        yield from self._groups(mapping, shape, residencies)
                     break
 
-    def _groups(self, mapping: Mapping) -> Iterator[Mapping]:
-        """The same with filters loaded once for several windows, whose ifmaps stay meanwhile."""
-        count = len(mapping.windows)
+    def _sizes(self, shape: dict[str, int], chunk: int, held: Held) -> dict[str, Any]:
+        """Those of a shape, with as many PE rows as so many channels need."""
+        R = part_rows(self._layer)
+        rows = fold(ceil_div(chunk, shape["q"]) * R, R, self._config.array.rows)
+        return shape | {"rows": min(shape["rows"], rows), "chunk": chunk, "held": held}
+
+    def _groups(
+        self, alone: Mapping, shape: dict[str, int], residencies: list[tuple[int, Held]]
+    ) -> Iterator[Mapping]:
+        """The same with filters loaded once for several windows, at least half of whose ifmaps stay."""
+        count, least = len(alone.windows), memory_words(alone)
         for group in range(2, min(count, _GROUP) + 1):
-            if count % group == 0:
+            # Not if all ifmaps stayed, or the filters alone took so much of the buffer, would it be of use.
+            if count % group or least_memory_words(alone, group) >= least:
+                continue
+            if not might_share(alone, group):
+                return
+            for residency in residencies:
                 try:
-                    grouped = replace(mapping, group=group)
+                    grouped = replace(alone, group=group, **self._sizes(shape, *residency))
                 except MappingError:
-                    return  # nor is there room for more
-                if grouped.resident:
+                    continue
+                if 2 * grouped.buffer.ifmap.slots >= grouped.needs.resident:
+                    least = min(least, memory_words(grouped))
                     yield grouped
+                if grouped.resident:
+                    break
 
     def _residencies(self, shape: dict[str, int], pixel_lanes: int) -> Iterator[tuple[int, Held]]:
         """(channels of a RUN, what the buffer holds), from most to least in the buffer."""
@@ -319,7 +344,7 @@ class _Search:
             if chunk < chunks[-1]:
                 chunks.append(chunk)
             pieces = pieces * 3 // 2 if pieces > 2 else pieces + 1
-        return chunks
+        return chunks if unit >= chunks[-1] else [*chunks, unit]
 
 
 def fold(logical: int, R: int, rows: int) -> int:

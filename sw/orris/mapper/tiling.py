@@ -112,6 +112,7 @@ class Window(Tile):
     """An ofmap tile of one image, and what the whole filter sees from it."""
 
 
+@lru_cache(maxsize=4096)
 def windows(layer: ConvLayer, e: int, positions: int, pixels: int) -> list[Window]:
     """All windows, image by image, row by row, in tiles of e rows and `positions` columns."""
     rows, columns = row_spans(layer, e, range(layer.R)), column_spans(layer, positions, range(layer.S))
@@ -120,11 +121,13 @@ def windows(layer: ConvLayer, e: int, positions: int, pixels: int) -> list[Windo
     ]
 
 
+@lru_cache(maxsize=4096)
 def row_spans(layer: ConvLayer, e: int, taps: range) -> list[Span]:
     """What filter rows `taps` see from the ofmap rows, in tiles of e."""
     return [row_span(layer, first, min(e, layer.E - first), taps) for first in range(0, layer.E, e)]
 
 
+@lru_cache(maxsize=4096)
 def column_spans(layer: ConvLayer, positions: int, taps: range) -> list[Span]:
     """What filter columns `taps` see from the ofmap columns, in tiles of `positions`."""
     return [
@@ -152,6 +155,7 @@ class FilterRun:
         return self.first + self.sets * self.p
 
 
+@lru_cache(maxsize=4096)
 def filter_runs(layer: ConvLayer, p: int, t: int) -> list[FilterRun]:
     """All filters, group by group, in runs of up to t sets of p.
 
@@ -264,6 +268,7 @@ def part_columns(layer: ConvLayer, most: int) -> int:
     return ceil_div(layer.S, ceil_div(layer.S, max(1, most)))
 
 
+@lru_cache(maxsize=4096)
 def parts(layer: ConvLayer, chunk: int, q: int, rows: int, R: int, S: int) -> list[Part]:
     """The reduction in parts of up to `chunk` channels of a conv group, R filter rows and S columns."""
     return [
