@@ -200,7 +200,8 @@ RUN = Format(
 VECTOR = Format(
     "VECTOR",
     7,
-    "one word of the global buffer from a window of R x S words, at every place of planes x rows x columns",
+    "one word of the global buffer from a window of R x S words, at every place of planes x rows x columns; "
+    "BAD_FIELD if that is more words to read than the square of the buffer's, rounded up to a power of two",
     (
         # tokens: all are taken before the first word is read, and given after the last one was written
         Field("wait_a", 4, "semaphore to take a token from"),

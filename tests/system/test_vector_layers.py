@@ -139,3 +139,27 @@ def test_errors(change, code):
                 device.finish(20_000)
             # A standstill is reported with the command that the sequencer is at.
             assert (caught.value.code, caught.value.command) == (code, 2 if code == ErrorCode.TIMEOUT else 1)
+
+
+@pytest.mark.parametrize("op", range(4))
+def test_a_command_without_end_is_broken_off(op):
+    """All loops as long as their fields allow: as many taps as the square of 64 words, and no more."""
+    config = PLACES["one-pe"].config
+    endless = GOOD | {
+        "op": op, "planes": 4095, "rows": 8191, "columns": 8191, "R": 2 if op == 2 else 8191,
+        "source_column_stride": 0, "target": 32, "target_column_stride": 0,
+    }  # fmt: skip
+    program = pack_program([(VECTOR, endless), (END, {})])
+
+    class Program:
+        program_address, commands = 0, 2
+        read_window, write_window = (0, 4096), (0, 0)
+
+    with Simulator(config, memory_bytes=4096) as simulator:
+        device = Device(simulator, config)
+        simulator.write_memory(0, program)
+        for _ in range(2):
+            device.start(Program, timeout=2000)
+            with pytest.raises(DeviceError) as caught:
+                device.finish(64 * 64 * 8 + 2000)
+            assert (caught.value.code, caught.value.command) == (ErrorCode.BAD_FIELD, 0)

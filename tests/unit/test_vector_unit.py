@@ -8,6 +8,7 @@ import pytest
 from orris_hw.commands import VECTOR
 from orris_hw.config import preset
 from orris_hw.gateware.vector_unit import VectorUnit
+from orris_hw.gateware.vector_walk import VectorWalk
 from stream_bench import Bench
 from vector_model import VectorModel, random_vector
 
@@ -111,3 +112,26 @@ def test_throughput(lanes, op, window, per_place, seed):
     machine = Machine(config, seed, [command], stalls=(0.0,)).run()
     cycles = machine.gifts[0][0] - machine.waits[2][0]
     assert 0 <= cycles - 80 * per_place <= 40
+
+
+@pytest.mark.parametrize("taps, broken_off", [(16, False), (17, True), (18, True)])
+def test_a_walk_that_is_too_long_is_broken_off(taps, broken_off):
+    dut = VectorWalk(4)
+    bench = Bench(dut, 0)
+    walked = bench.sink(dut.o)
+    counts = {"planes": 1, "rows": 1, "columns": taps, "R": 1, "S": 1, "last": 1, "source_column_stride": 3}
+
+    ended = []
+
+    async def start(ctx):
+        ctx.set(dut.command, counts)
+        ctx.set(dut.start, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        await ctx.tick().repeat(400)
+        ended.append(ctx.get(dut.broken_off))
+
+    bench.background(start)
+    bench.run(lambda: ended, limit=500)
+    assert [tap["source"] for _, tap in walked] == [3 * n for n in range(16)]
+    assert ended == [broken_off]

@@ -149,6 +149,8 @@ class Core(wiring.Component):
                 for outside, index in self._outside(read_dma, write_dma, load, store, compute, vector)
             ]
             faults.append((semaphores.overflow, ErrorCode.SEMAPHORE, commands.index))
+            if vector:
+                faults.append((vector.endless, ErrorCode.BAD_FIELD, vector.index))
         stuck = self._stuck(m, read_dma, write_dma, compute, vector, commands)
         faults.append((stuck, ErrorCode.TIMEOUT, commands.index))
         report = data.StructLayout({"there": 1, "code": ErrorCode, "index": INDEX_BITS})

@@ -23,6 +23,14 @@ _TAPS = 16
 """Taps asked for and not used: there is room for their words, which are taken as soon as they come."""
 
 
+def vector_tap_bits(config: AcceleratorConfig) -> int:
+    """A VECTOR has up to 2^this taps: the words of a window, and all results, find room in the buffer.
+
+    0 without `control.checks`: then nothing but its fields bounds it.
+    """
+    return 2 * config.glb_addr_width if config.control.checks else 0
+
+
 class VectorUnit(wiring.Component):
     """Runs VECTOR commands one after the other: at every place, a window of words becomes one word.
 
@@ -49,6 +57,8 @@ class VectorUnit(wiring.Component):
     idle : Out(1)
     index : Out(32)
         The command under way.
+    endless : Out(1)
+        It was broken off: it has more than 2^`vector_tap_bits` taps. Held until the next one starts.
     """
 
     def __init__(self, config: AcceleratorConfig):
@@ -61,11 +71,12 @@ class VectorUnit(wiring.Component):
             "signal": Out(TokenSource()),
             "idle": Out(1),
             "index": Out(INDEX_BITS),
+            "endless": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.walk = walk = VectorWalk()
+        m.submodules.walk = walk = VectorWalk(vector_tap_bits(self._config))
         m.submodules.taps = taps = StreamFifo(data.StructLayout({"target": ADDR_WIDTH, "last": 1}), _TAPS)
         m.submodules.words = words = StreamFifo(WORD_BITS, _TAPS)
         m.submodules.reduce = reduce = VectorReduce(self._config)
@@ -83,6 +94,7 @@ class VectorUnit(wiring.Component):
             reduce.total.eq(command.op == SUM),
             lanes.add.eq(command.op == ADD),
             self.index.eq(head.index),
+            self.endless.eq(walk.broken_off),
         ]
 
         # Places whose window is through and whose word is not in the buffer: 16 in the lanes and a few more.

@@ -34,6 +34,11 @@ class VectorWalk(wiring.Component):
 
     and beside it the target's. Throughput 1 tap per cycle.
 
+    Parameters
+    ----------
+    limit_bits : int
+        A walk of more than 2^limit_bits taps is broken off there; 0 for no limit.
+
     Members
     -------
     start : In(1)
@@ -41,10 +46,18 @@ class VectorWalk(wiring.Component):
     command : In(WALK)
     o : Out(stream of Tap)
         Valid until the walk is over.
+    broken_off : Out(1)
+        Until the next start.
     """
 
-    def __init__(self) -> None:
-        super().__init__({"start": In(1), "command": In(WALK), "o": Out(stream.Signature(Tap))})
+    def __init__(self, limit_bits: int):
+        self._limit_bits = limit_bits
+        super().__init__({
+            "start": In(1),
+            "command": In(WALK),
+            "o": Out(stream.Signature(Tap)),
+            "broken_off": Out(1),
+        })  # fmt: skip
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -96,4 +109,12 @@ class VectorWalk(wiring.Component):
                 inner_end = inner_end & final[level]
             with m.If(inner_end):
                 m.d.sync += running.eq(0)
+        if self._limit_bits:
+            walked = Signal(self._limit_bits)
+            with m.If(self.start):
+                m.d.sync += [walked.eq(0), self.broken_off.eq(0)]
+            with m.Elif(running & self.o.ready):
+                m.d.sync += walked.eq(walked + 1)
+                with m.If(walked.all() & ~inner_end):
+                    m.d.sync += [running.eq(0), self.broken_off.eq(1)]
         return m
