@@ -19,7 +19,7 @@ FPGA_STAMP := .venv/orris-fpga-$(KEY)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long bench lint fpga-tools bitstream flash clean tools
+.PHONY: help demo test test-long bench bench-fpga lint fpga-tools bitstream flash clean tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ test-long: $(DEV_STAMP) ## the tests that take minutes: whole layers, synthesis
 
 bench: $(DEV_STAMP) ## measure speed and size, one at a time, and print the figures
 	@$(BIN)/python -m pytest -q -s -m bench $(ARGS)
+
+bench-fpga: $(DEV_STAMP) $(FPGA_STAMP) ## build the bitstreams and time the PE array: takes an hour or more
+	@$(BIN)/python -m pytest -q -s -m bench_fpga $(ARGS)
 
 lint: $(DEV_STAMP) ## style (ruff) and types (basedpyright)
 	@echo "== lint"

@@ -176,8 +176,8 @@ class Run:
                 told = (chunk, -(-self.q // self.lanes) - 1, r % self.U, taken, split)
                 columns = [
                     (
-                        "assign", row, r // self.U + 16 * (s // halves) * self.split,
-                        s * self.e, self.e - 1, s % halves,
+                        "assign", row, (r // self.U + 16 * (s // halves) * self.split - s * self.e) % 64,
+                        (s + 1) * self.e - 1, s % halves,
                     )
                     for s in range(self.sets)
                 ]  # fmt: skip
@@ -211,11 +211,11 @@ class Run:
         config = self.config
         lanes, everyone = config.networks.filter_bits // config.data_width, config.array.rows - 1
         yield ("clear", everyone)
-        yield from (("assign", everyone, s, s * self.e, self.e - 1) for s in range(self.sets))
+        yield from (("assign", everyone, s, (s + 1) * self.e - 1) for s in range(self.sets))
         for k in range(self.passes):
             flags = 1 | (self.first and k == 0) << 1 | (self.last and k == self.passes - 1) << 2
             f = self.positions - 1
-            told = (self.p - 1, self.taps - 1, self.step, f & 255, f >> 8, 0, flags)
+            told = (self.p - 1, self.taps - 1, self.step, f >> 8, f & 255, 0, flags)
             yield from (("field", self.active(k) - 1, number, value) for number, value in enumerate(told))
             for stack in range(1, self.stacks + 1):
                 reach = self.active(k) - 1 - stack * self.R

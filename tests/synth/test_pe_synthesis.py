@@ -12,10 +12,10 @@ from orris_hw.gateware.accelerator import Accelerator
 from orris_hw.gateware.pe import PE
 from orris_hw.gateware.pe_tile import PETile
 
-BUDGETS = {  # component, preset: LUT sites of ECP5, with those that RAMs made of LUTs take
-    (PE, "orris-168"): 470,
-    (PETile, "orris-168"): 600,
-    (PETile, "ulx3s-85f"): 470,
+BUDGETS = {  # component, preset: LUT sites of ECP5, with those that RAMs and the ends of carry chains take
+    (PE, "orris-168"): 430,
+    (PETile, "orris-168"): 540,
+    (PETile, "ulx3s-85f"): 400,
 }
 
 

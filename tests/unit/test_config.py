@@ -27,7 +27,7 @@ def problems(changes: dict) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("name", "pes", "block", "operand", "per_word", "ports", "glb_bytes", "addr_width", "pad_bytes"),
     [
-        ("tiny", 12, 8, 9, 2, 4, 16 * 1024, 11, 252),
+        ("tiny", 12, 8, 9, 2, 4, 16 * 1024, 11, 250),
         ("eyeriss-v1", 168, 4, 16, 4, 4, 108 * 1024, 14, 968),
         ("orris-168", 168, 8, 9, 2, 14, 108 * 1024, 14, 474),
     ],
@@ -54,10 +54,10 @@ def test_scratchpad_bytes_round_up():
 @pytest.mark.parametrize(
     ("changes", "sum_width", "link_width"),
     [
-        ({}, 21, 25),  # 24 products of at most 2^15, and 12 * 24 of them
+        ({}, 21, 25),  # 24 products of at most 255 * 128, and 12 * 24 of them
         ({"array": {"rows": 1}}, 21, 21),
-        ({"scratchpads": {"ifmap": 16}}, 21, 24),  # 16 * 2^15 needs 21 bits with its sign
-        ({"scratchpads": {"ifmap": 15}}, 20, 24),
+        ({"scratchpads": {"ifmap": 16}}, 20, 24),  # 16 * 255 * 128 is just less than 2^19
+        ({"scratchpads": {"ifmap": 17}}, 21, 24),
         ({"psum_width": 22}, 21, 22),
         ({"data_width": 16, "psum_width": 48}, 36, 40),
         ({"data_width": 16, "psum_width": 16, "arithmetic": "fixed_point"}, 16, 16),
@@ -67,7 +67,8 @@ def test_widths_of_sums_in_the_array(changes, sum_width, link_width):
     config = preset("orris-168").derive(changes)
     assert (config.sum_width, config.link_width) == (sum_width, link_width)
     for width, products in ((sum_width, 1), (link_width, config.array.rows)):
-        most = products * config.scratchpads.ifmap << (config.operand_width + config.data_width - 2)
+        operand = 255 if config.data_width == 8 else 1 << 15
+        most = products * config.scratchpads.ifmap * operand << (config.data_width - 1)
         assert width == config.psum_width or -(1 << (width - 1)) <= -most < most < 1 << (width - 1)
 
 

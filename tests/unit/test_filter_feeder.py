@@ -32,7 +32,7 @@ def decoded(config, beat):
     if kind == Kind.CLEAR.value:
         return ("clear", beat["distance"])
     if kind == Kind.ASSIGN.value:
-        return ("assign", beat["distance"], beat["tag"], beat["data"] & 15, beat["data"] >> 4 & 15)
+        return ("assign", beat["distance"], beat["tag"], beat["data"] & 15)
     values = tuple(beat["data"] >> width * i & (1 << width) - 1 for i in range(beat["count"] + 1))
     return ("value", beat["distance"], beat["tag"], bool(beat["last"]), values)
 

@@ -34,8 +34,8 @@ def decoded(run, beat):
         return ("clear", beat["distance"])
     if kind == Kind.ASSIGN.value:
         data = beat["data"]
-        half = data >> 8 & run.config.networks.x_lanes - 1
-        return ("assign", beat["distance"], beat["tag"], data & 15, data >> 4 & 15, half)
+        half = data >> 4 & run.config.networks.x_lanes - 1
+        return ("assign", beat["distance"], beat["tag"], data & 15, half)
     width = run.config.operand_width
     values = [beat["data"] >> width * i & (1 << width) - 1 for i in range(lanes)]
     signed = tuple(v - (v >> width - 1 << width) for v in values)

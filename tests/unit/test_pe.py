@@ -25,10 +25,10 @@ class Pass:
         self.join, self.first, self.last = (rng.randint(0, 1) for _ in range(3))
         self.shift = rng.randint(0, 15) if config.arithmetic == "fixed_point" else 0
         self.filters = [[rng.randint(-high, high - 1) for _ in range(self.p)] for _ in range(self.taps)]
-        wide = 1 << (config.operand_width - 1)
+        most = 255 if config.data_width == 8 else 32767  # 8-bit data: the difference of two values
         zeros = rng.choice((0, 0.5, 0.9))
         self.ifmap = [
-            0 if rng.random() < zeros else rng.randint(-wide, wide - 1)
+            0 if rng.random() < zeros else rng.randint(-most, most)
             for _ in range((self.positions - 1) * self.step + self.taps)
         ]
         top = 1 << (config.link_width - 1)
@@ -43,8 +43,8 @@ class Pass:
             PassField.FILTERS: self.p - 1,
             PassField.TAPS: self.taps - 1,
             PassField.STEP: self.step,
-            PassField.POSITIONS_LOW: (self.positions - 1) & 255,
             PassField.POSITIONS_HIGH: (self.positions - 1) >> 8,
+            PassField.POSITIONS_LOW: (self.positions - 1) & 255,
             PassField.FORWARD: self.forward,
             PassField.FLAGS: flags,
         }

@@ -106,8 +106,8 @@ def ifmap_payload(run, beat, rng):
     if kind == "clear":
         return free | {"kind": Kind.CLEAR, "distance": beat[1], "data": rng.randrange(256)}
     if kind == "assign":
-        _, row, tag, skip, count, half = beat
-        data = skip | count << 4 | half << 8
+        _, row, tag, last, half = beat
+        data = last | half << 4
         return free | {"kind": Kind.ASSIGN, "distance": row, "tag": tag, "data": data}
     _, chunk, phase, tag, values = beat
     lanes = [*values, *(rng.randint(-100, 100) for _ in range(run.lanes - len(values)))]
@@ -126,8 +126,8 @@ def filter_payload(run, beat, rng):
     if kind == "clear":
         return free | {"kind": Kind.CLEAR, "distance": beat[1], "tag": rng.randrange(16), "data": 0}
     if kind == "assign":
-        _, row, tag, skip, count = beat
-        return free | {"kind": Kind.ASSIGN, "distance": row, "tag": tag, "data": skip | count << 4}
+        _, row, tag, last = beat
+        return free | {"kind": Kind.ASSIGN, "distance": row, "tag": tag, "data": last}
     _, row, tag, last, values = beat
     return {
         "kind": Kind.VALUE, "distance": row, "tag": tag, "last": int(last), "count": len(values) - 1,

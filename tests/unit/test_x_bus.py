@@ -16,7 +16,7 @@ CONFIG = preset("orris-168")
 
 
 def random_beats(rng, ifmap, count):
-    """Beats with set-up in between: clears, then assignments to runs of columns."""
+    """Beats with set-up in between: clears, then assignments up to some column."""
     bits = CONFIG.networks.x_lanes * CONFIG.operand_width if ifmap else CONFIG.data_width - 1
     last = (lambda: {}) if ifmap else (lambda: {"last": rng.randint(0, 1)})
     beats = []
@@ -24,10 +24,8 @@ def random_beats(rng, ifmap, count):
         if rng.random() < 0.1:
             beats.append({"kind": Kind.CLEAR, "tag": 0, "data": 0, **last()})
         elif rng.random() < 0.2:
-            skip = rng.randrange(COLUMNS)
-            run = rng.randrange(COLUMNS - skip)
-            half = rng.randint(0, 1) << 8 if ifmap else 0
-            data = skip | run << 4 | half
+            half = rng.randint(0, 1) << 4 if ifmap else 0
+            data = rng.randrange(COLUMNS) | half
             beats.append({"kind": Kind.ASSIGN, "tag": rng.randrange(8), "data": data, **last()})
         else:
             kind = Kind.VALUE if ifmap else rng.choice((Kind.VALUE, Kind.VALUE, Kind.PARAMETER))
@@ -44,10 +42,11 @@ def expected(beats, ifmap):
         if beat["kind"] == Kind.CLEAR:
             ids = [None] * COLUMNS
         elif beat["kind"] == Kind.ASSIGN:
-            skip, run, half = beat["data"] & 15, beat["data"] >> 4 & 15, beat["data"] >> 8
-            for n in range(run + 1):
-                ids[skip + n] = beat["tag"] + (n if ifmap else 0)
-                halves[skip + n] = half
+            last, half = beat["data"] & 15, beat["data"] >> 4
+            for n in range(last + 1):
+                if ids[n] is None:
+                    ids[n] = beat["tag"] + (n if ifmap else 0)
+                    halves[n] = half
         else:
             for column, own in enumerate(ids):
                 parameter = beat["kind"] == Kind.PARAMETER
@@ -68,6 +67,7 @@ def simulate(beats, ifmap, *, stall=0.0, seed=0, blocked=()):
     hops = [(IfmapHop if ifmap else FilterHop)(CONFIG) for _ in range(COLUMNS)]
     for n, hop in enumerate(hops):
         m.submodules[f"hop_{n}"] = hop
+        m.d.comb += hop.column.eq(n)
         if n:
             wiring.connect(m, hops[n - 1].o, hop.i)
     m.d.comb += hops[-1].o.ready.eq(1)
@@ -151,10 +151,10 @@ def test_one_beat_every_cycle(ifmap):
 def test_a_full_pe_holds_up_only_what_is_behind(ifmap):
     """Column 2 takes nothing: its beat still goes on to the columns after it, later beats wait."""
     last = {} if ifmap else {"last": 0}
-    assign = {"kind": Kind.ASSIGN, "tag": 3, "data": (COLUMNS - 1) << 4, **last}
+    assign = {"kind": Kind.ASSIGN, "tag": 3, "data": COLUMNS - 1, **last}
     beats = [assign, *({"kind": Kind.VALUE, "tag": 5 if ifmap else 3, "data": n, **last} for n in range(6))]
     if ifmap:  # one ID for every column: each is assigned alone
-        beats[0:1] = [{"kind": Kind.ASSIGN, "tag": 5, "data": n} for n in range(COLUMNS)]
+        beats[0:1] = [{"kind": Kind.ASSIGN, "tag": 5 - n, "data": n} for n in range(COLUMNS)]
     received, _ = simulate(beats, ifmap, blocked={2})
     counts = [len(r) for r in received]
     assert counts[2] == 0 and counts[3] == counts[4] == 1

@@ -14,7 +14,6 @@ _common = partial(
     memory=slowest(IS42S16160G, AS4C16M16),  # boards came with either
     baud=3_000_000,
     programmer="ulx3s",
-    overrides=(("synth_opts", "-nowidelut"),),  # wide multiplexers of LUTs cost far more LUTs than they save
 )
 
 ULX3S_85F = _common(

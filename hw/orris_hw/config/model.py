@@ -192,7 +192,9 @@ class AcceleratorConfig(_Part):
         """Bits that hold the sum of so many products whatever they are, up to psum_width."""
         if self.arithmetic == "fixed_point":  # psums saturate at psum_width, each at its own
             return self.psum_width
-        largest = products << (self.operand_width - 1 + self.data_width - 1)
+        # An operand of 8-bit data is a difference of two such values; one of 16-bit data is a value.
+        operand = 255 if self.data_width == 8 else 1 << 15
+        largest = products * operand << (self.data_width - 1)
         return min(self.psum_width, largest.bit_length() + 1)
 
     @property

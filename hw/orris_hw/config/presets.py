@@ -53,6 +53,8 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
             networks=dict(ifmap_bits=32, filter_bits=16, psum_bits=4 * 32),
             post_processing=dict(lanes=1, channels=512),
             vector=dict(lanes=1),
+            zero_gating=False,
+            control=dict(counters="few"),
         ),
     ),
 }

@@ -5,7 +5,7 @@ between two values of the stream, and nothing has to drain. `kind` says what a b
 
 * `VALUE`: data, taken where the tags match.
 * `CLEAR`: every column forgets its ID (X-bus).
-* `ASSIGN`: `Assignment` in the data; a run of columns takes IDs (X-bus).
+* `ASSIGN`: `Assignment` in the data; the next run of columns takes IDs (X-bus).
 * `PARAMETER`: one field of a pass, its index in the tag; for every column with an ID (filters), or
   for the row itself (ifmaps).
 """
@@ -25,6 +25,8 @@ CHUNK_BITS = 6
 """Row tag on the ifmap network: which chunk of channels of the pass."""
 COLUMN_TAG_BITS = 6
 """Column ID on the ifmap network: the diagonal."""
+COLUMN_BITS = 4
+"""Number of a column."""
 FIELD_BITS = 8
 FORWARD_BITS = 4
 """Psums from below that a PE passes on: one for each set of rows under its own."""
@@ -40,13 +42,16 @@ class Kind(enum.Enum, shape=2):
 
 
 class PassField(enum.IntEnum, shape=4):
-    """Fields of a pass in a PE, sent as `PARAMETER` beats of 8 bits; `FLAGS` completes the pass."""
+    """Fields of a pass in a PE, sent as `PARAMETER` beats of 8 bits, in this order.
+
+    The last two may be sent again, both: what was sent last counts.
+    """
 
     FILTERS = 0  # p - 1
     TAPS = 1  # q S - 1
     STEP = 2  # new ifmap values per ofmap position: q min(U, S)
-    POSITIONS_LOW = 3  # F - 1
-    POSITIONS_HIGH = 4
+    POSITIONS_HIGH = 3  # F - 1
+    POSITIONS_LOW = 4
     FORWARD = 5  # psums from below to pass on after each own one
     FLAGS = 6
 
@@ -89,10 +94,10 @@ class Split(data.Struct):
 
 
 class Assignment(data.Struct):
-    """A run of `count + 1` columns, after `skip` others, takes the beat's tag as ID."""
+    """The columns up to `last` that have no ID yet take one: on the filter network the beat's tag, on the
+    ifmap network the tag plus their number, modulo 2^`COLUMN_TAG_BITS`."""
 
-    skip: 4
-    count: 4
+    last: COLUMN_BITS
 
 
 class HalfAssignment(data.Struct):

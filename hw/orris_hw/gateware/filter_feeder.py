@@ -174,8 +174,8 @@ class FilterFeeder(wiring.Component):
             PassField.FILTERS: run.p - 1,
             PassField.TAPS: run.taps - 1,
             PassField.STEP: run.step,
-            PassField.POSITIONS_LOW: positions[:8],
             PassField.POSITIONS_HIGH: positions[8:],
+            PassField.POSITIONS_LOW: positions[:8],
             PassField.FORWARD: stack,
             PassField.FLAGS: flags.as_value(),
         }
@@ -193,13 +193,13 @@ class FilterFeeder(wiring.Component):
         # Every row has its own list, all of one length: `remaining` belongs to the word of all rows.
         word_start = Signal(12)
 
-        field, column_set, skip = Signal(4), Signal(5), Signal(5)
+        field, column_set, last = Signal(4), Signal(5), Signal(5)
         assignment = Signal(Assignment)
-        m.d.comb += [assignment.skip.eq(skip), assignment.count.eq(run.e - 1)]
+        m.d.comb += assignment.last.eq(last)
         m.d.comb += self.signal.id.eq(run.signal_filter)
         with m.FSM(name="sender"):
             with m.State("IDLE"):
-                m.d.sync += [*passes.begin(), column_set.eq(0), skip.eq(0), field.eq(0)]
+                m.d.sync += [*passes.begin(), column_set.eq(0), field.eq(0)]
                 with m.If(running):
                     m.next = "CLEAR"
             with m.State("CLEAR"):
@@ -207,6 +207,7 @@ class FilterFeeder(wiring.Component):
                     leave.i.valid.eq(1), beat.kind.eq(Kind.CLEAR),
                     beat.distance.eq(config.array.rows - 1),
                 ]  # fmt: skip
+                m.d.sync += last.eq(run.e - 1)
                 with m.If(sent):
                     m.next = "ASSIGN"
             with m.State("ASSIGN"):
@@ -215,7 +216,7 @@ class FilterFeeder(wiring.Component):
                     beat.distance.eq(config.array.rows - 1), beat.data.eq(assignment),
                 ]  # fmt: skip
                 with m.If(sent):
-                    m.d.sync += [column_set.eq(column_set + 1), skip.eq(skip + run.e)]
+                    m.d.sync += [column_set.eq(column_set + 1), last.eq(last + run.e)]
                     with m.If(column_set + 1 == run.sets):
                         m.next = "FIELDS"
             with m.State("FIELDS"):

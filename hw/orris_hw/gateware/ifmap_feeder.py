@@ -92,7 +92,7 @@ class IfmapFeeder(wiring.Component):
         halves = config.networks.x_lanes
         assignment = Signal(HalfAssignment if halves == 2 else Assignment)
         columns = assignment.columns if halves == 2 else assignment
-        m.d.comb += [columns.skip.eq(skip), columns.count.eq(run.e - 1)]
+        m.d.comb += columns.last.eq(skip + run.e - 1)
         pair, half = (filter_set[1:], filter_set[0]) if halves == 2 else (filter_set, 0)
         if halves == 2:
             m.d.comb += assignment.half.eq(half)
@@ -190,7 +190,7 @@ class IfmapFeeder(wiring.Component):
                     pair_tag = Mux(run.split, pair * PAIR_TAGS, 0)
                     m.d.comb += [
                         beat.kind.eq(Kind.ASSIGN),
-                        beat.tag.eq(step.tag + pair_tag),
+                        beat.tag.eq(step.tag + pair_tag - skip),  # of column 0
                         beat.data.eq(assignment),
                     ]
                 with m.If(sent):

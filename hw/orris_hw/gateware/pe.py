@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from ..config import AcceleratorConfig
+from .address_order import address_after
 from .arithmetic import saturate
 from .beats import FIELD_BITS, FORWARD_BITS, PassField, PassFlags, pe_filter_beat, psum_beat
 from .buffers import SkidBuffer
@@ -34,18 +35,20 @@ class PeEvents(data.Struct):
     net_psum_values: 1  # a psum that left, to the PE above or to the psum port
 
 
-class PassState(data.Struct):
-    filters: 6
-    taps: 6
-    step: 6
-    positions_low: 8
-    positions_high: POSITION_BITS - 8
-    forward: FORWARD_BITS
-    flags: PassFlags
-
-
-_FIELDS = {name: PassField[name.upper()] for name, _ in data.Layout.cast(PassState)}
-"""The field sent to a PE for each member of `PassState`."""
+def pass_state(config: AcceleratorConfig) -> data.StructLayout:
+    """What a PE holds of a pass: a member for each `PassField`, as wide as the scratchpads ask for."""
+    spads = config.scratchpads
+    return data.StructLayout(
+        {
+            "filters": bits_for(spads.psum - 1),
+            "taps": bits_for(spads.ifmap - 1),
+            "step": bits_for(spads.ifmap),
+            "positions_high": POSITION_BITS - FIELD_BITS,
+            "positions_low": FIELD_BITS,
+            "forward": FORWARD_BITS,
+            "flags": PassFlags,
+        }
+    )
 
 
 class PE(wiring.Component):
@@ -86,6 +89,7 @@ class PE(wiring.Component):
         Parameters of the next pass, then its p q S filter values in [tap][filter] order, the last marked.
     psum_in, psum_out : In, Out(stream of psum_beat)
     events : Out(PeEvents)
+        0 where `control.counters` are few.
     """
 
     def __init__(self, config: AcceleratorConfig):
@@ -105,16 +109,21 @@ class PE(wiring.Component):
         config = self.config
         spads = config.scratchpads
         events = Signal(PeEvents)
-        m.d.sync += self.events.eq(events)
+        if config.control.counters == "all":
+            m.d.sync += self.events.eq(events)
 
         # -- loading the next pass -------------------------------------------------------------
-        current = Signal(PassState, reset_less=True)
-        following = {
-            str(name): Signal(field.width, name=f"following_{name}", reset_less=True)
-            for name, field in data.Layout.cast(PassState)
-        }
+        state = pass_state(config)
+        current = Signal(state, reset_less=True)
+        # Fields are shifted in, each group in its order.
+        sizes = Signal(data.ArrayLayout(FIELD_BITS, PassField.FORWARD.value), reset_less=True)
+        ends = Signal(data.ArrayLayout(FIELD_BITS, len(PassField) - len(sizes)), reset_less=True)
+        following = Signal(state)
+        fields = [*reversed(list(sizes)), *reversed(list(ends))]
+        m.d.comb += [following[name].eq(fields[PassField[name.upper()]]) for name, _ in state]
         active, loading, loaded = Signal(), Signal(), Signal()
-        load_bank, load_word = Signal(), Signal(range(spads.filter))
+        load_word = Signal(range(spads.filter))
+        filter_bank = Signal()  # the one that is read; the other is loaded, so that no word is both at once
         m.submodules.filter_spad = filter_spad = memory.Memory(
             shape=signed(config.data_width), depth=2 << len(load_word), init=[]
         )
@@ -122,35 +131,33 @@ class PE(wiring.Component):
         beat = self.filter.payload
         accept = Signal()
         switch = Signal()  # the next pass becomes the current one
+        settled = Signal(init=1)  # the current pass's flags have gone on to its first product
         draining = Signal()  # the last filter read of the pass before has not happened yet
         m.d.comb += [
             self.filter.ready.eq(~loaded & ~draining),
             accept.eq(self.filter.valid & self.filter.ready),
-            load.addr.eq(Cat(load_word, load_bank)),
+            load.addr.eq(Cat(load_word, ~filter_bank)),
             load.data.eq(beat.data),
             load.en.eq(accept & ~beat.parameter),
             events.spad_filter_write.eq(load.en),
         ]
-        # A field is decoded into one strobe each and written a cycle later; filters always follow it.
-        strobes, field_data = Signal(len(PassField)), Signal(FIELD_BITS, reset_less=True)
-        m.d.sync += strobes.eq(Mux(accept & beat.parameter, 1 << beat.field, 0))
-        for name, target in following.items():
-            with m.If(strobes[_FIELDS[name].value]):
-                m.d.sync += target.eq(field_data)
         with m.If(accept):
             with m.If(beat.parameter):
-                m.d.sync += [loading.eq(1), field_data.eq(beat.data)]
+                m.d.sync += loading.eq(1)
+                with m.If(beat.field >= PassField.FORWARD):
+                    m.d.sync += ends.eq(Cat(beat.data[:FIELD_BITS], ends))
+                with m.Else():
+                    m.d.sync += sizes.eq(Cat(beat.data[:FIELD_BITS], sizes))
             with m.Else():
-                m.d.sync += [load_word.eq(load_word + 1), loaded.eq(beat.last)]
+                m.d.sync += [load_word.eq(address_after(load_word)), loaded.eq(beat.last)]
         enable = Signal()  # the pipeline moves
         with m.If(enable):
-            m.d.sync += draining.eq(0)
+            m.d.sync += [draining.eq(0), filter_bank.eq(filter_bank ^ draining)]
         with m.If(switch):
-            m.d.sync += current.eq(Cat(following.values()))
             m.d.sync += [
+                current.eq(following),
                 loaded.eq(0),
                 loading.eq(0),
-                load_bank.eq(~load_bank),
                 load_word.eq(0),
                 draining.eq(1),
             ]
@@ -165,10 +172,10 @@ class PE(wiring.Component):
         oldest, here, coming = (
             Signal(range(spads.ifmap + 1), name=name) for name in ("oldest", "here", "coming")
         )
-        held = Signal(range(spads.ifmap + 1))  # words that may not be overwritten
-        room = Signal(init=1)
+        room = Signal()
         push, free = Signal(), Signal()
         m.d.comb += [
+            room.eq(coming != (oldest + spads.ifmap)[: len(oldest)]),
             self.ifmap.ready.eq(room),
             push.eq(self.ifmap.valid & room),
             ring_write.addr.eq(coming),
@@ -181,14 +188,12 @@ class PE(wiring.Component):
             m.d.sync += coming.eq(coming + 1)
         with m.If(free):
             m.d.sync += oldest.eq(oldest + 1)
-        with m.If(push != free):
-            m.d.sync += [held.eq(held + Mux(push, 1, -1)), room.eq(~push | (held != spads.ifmap - 1))]
 
         # -- issue: taps outside, filters inside -------------------------------------------------
         available = Signal()  # the ifmap value of the current tap
         issue, last_issue = Signal(), Signal()  # of a multiply-accumulate; of a tap's last
-        filter_index, tap, position = Signal(6), Signal(6), Signal(POSITION_BITS)
-        filter_bank, filter_word = Signal(), Signal.like(load_word)
+        filter_index, tap = Signal.like(current.filters), Signal.like(current.taps)
+        position = Signal(POSITION_BITS, reset_less=True)  # positions after this one
         first_filter, last_filter = Signal(), Signal()
         first_tap, last_tap, last_position = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -198,7 +203,7 @@ class PE(wiring.Component):
             last_filter.eq(filter_index == current.filters),
             first_tap.eq(tap == 0),
             last_tap.eq(tap == current.taps),
-            last_position.eq(position == Cat(current.positions_low, current.positions_high)),
+            last_position.eq(position == 0),
             last_issue.eq(issue & last_filter),
             free.eq(last_issue & (last_position | (tap < current.step))),
             ring_read.en.eq(issue & first_filter),
@@ -211,7 +216,7 @@ class PE(wiring.Component):
         m.d.comb += [
             end_of_position.eq(last_issue & last_tap),
             end_of_pass.eq(end_of_position & last_position),
-            switch.eq(loaded & (~active | end_of_pass)),
+            switch.eq(loaded & settled & (~active | end_of_pass)),
         ]
         # Counters wrap in branches of their own, which synthesis turns into resets.
         with m.If(last_issue):
@@ -219,55 +224,53 @@ class PE(wiring.Component):
         with m.Elif(issue):
             m.d.sync += filter_index.eq(filter_index + 1)
         with m.If(end_of_position):
-            m.d.sync += [tap.eq(0), filter_word.eq(0)]
-        with m.Else():
-            with m.If(issue):
-                m.d.sync += filter_word.eq(filter_word + 1)
-            with m.If(last_issue):
-                m.d.sync += tap.eq(tap + 1)
-        with m.If(end_of_pass):
-            m.d.sync += position.eq(0)
+            m.d.sync += tap.eq(0)
+        with m.Elif(last_issue):
+            m.d.sync += tap.eq(tap + 1)
+        with m.If(switch):
+            m.d.sync += position.eq(Cat(following.positions_low, following.positions_high))
         with m.Elif(end_of_position):
-            m.d.sync += position.eq(position + 1)
+            m.d.sync += position.eq(position - 1)
         # The next position starts at the oldest word, unless its last tap frees that and all before it.
         with m.If(last_issue):
             m.d.sync += here.eq(Mux(last_tap & ~free, oldest, here + 1))
         with m.If(end_of_pass):
             m.d.sync += active.eq(0)
         with m.If(switch):
-            m.d.sync += [active.eq(1), filter_bank.eq(load_bank)]
+            m.d.sync += active.eq(1)
 
         # -- ifmap value, then filter value --------------------------------------------------------
         # What travels with a multiply-accumulate; `zero` joins once the ifmap value is known.
         step_shape = data.StructLayout(
             {
-                "filter": 6,
+                "filter": filter_index.shape(),
                 "first_tap": 1,
                 "last_tap": 1,
+                "begin": 1,
                 "end": 1,
-                "flags": PassFlags,
-                "forward": FORWARD_BITS,
             }
         )
         issued = Signal(step_shape)
+        begins = Signal()  # the next multiply-accumulate is the pass's first
         m.d.comb += [
             issued.filter.eq(filter_index),
             issued.first_tap.eq(first_tap),
             issued.last_tap.eq(last_tap),
-            issued.end.eq(last_tap & last_position & last_filter),
-            issued.flags.eq(current.flags),
-            issued.forward.eq(current.forward),
+            issued.begin.eq(begins),
+            issued.end.eq(end_of_pass),
         ]
+        with m.If(switch):
+            m.d.sync += begins.eq(1)
+        with m.Elif(issue):
+            m.d.sync += begins.eq(0)
         names = ("ifmap", "filter", "operands", "product")
         valid = {name: Signal(name=f"{name}_valid") for name in names}
         about = {name: Signal(step_shape, name=f"{name}_about", reset_less=True) for name in names}
         zero = {name: Signal(name=f"{name}_zero", reset_less=True) for name in names}
-        address = Signal.like(load.addr, reset_less=True)
         with m.If(enable):
             m.d.sync += [
                 valid["ifmap"].eq(issue),
                 about["ifmap"].eq(issued),
-                address.eq(Cat(filter_word, filter_bank)),
             ]
             for before, after in zip(names, names[1:], strict=False):
                 m.d.sync += [
@@ -275,14 +278,23 @@ class PE(wiring.Component):
                     about[after].eq(about[before]),
                     zero[after].eq(zero[before]),
                 ]
+        # Filters are read in the order in which they came, anew for each position.
         filter_read = filter_spad.read_port()
+        filter_word = Signal.like(load_word)
+        last_word = Signal(reset_less=True)  # of the position
+        with m.If(enable):
+            m.d.sync += last_word.eq(last_filter & last_tap)
+        with m.If(enable & valid["ifmap"] & last_word):
+            m.d.sync += filter_word.eq(0)
+        with m.Elif(enable & valid["ifmap"]):
+            m.d.sync += filter_word.eq(address_after(filter_word))
         ifmap_value = [
             Signal(signed(config.operand_width), name=f"ifmap_{i}", reset_less=True) for i in range(2)
         ]
         filter_value = Signal(signed(config.data_width), reset_less=True)
         m.d.comb += [
             zero["ifmap"].eq((ring_read.data == 0) & int(config.zero_gating)),
-            filter_read.addr.eq(address),
+            filter_read.addr.eq(Cat(filter_word, filter_bank)),
             filter_read.en.eq(enable & valid["ifmap"] & ~zero["ifmap"]),
             events.mac_done.eq(filter_read.en),
             events.mac_gated.eq(enable & valid["ifmap"] & zero["ifmap"]),
@@ -313,8 +325,19 @@ class PE(wiring.Component):
             with m.Else():
                 m.d.sync += product.eq(ifmap_value[1] * filter_value)
 
+        # The flags of the pass that the product is of: those of the current pass from its first product on.
+        leaving = Signal(data.StructLayout({"flags": PassFlags, "forward": FORWARD_BITS}), reset_less=True)
+        with m.If(enable & valid["operands"] & entering.begin):
+            m.d.sync += [
+                leaving.flags.eq(current.flags),
+                leaving.forward.eq(current.forward),
+                settled.eq(1),
+            ]
+        with m.If(switch):
+            m.d.sync += settled.eq(0)
+
         fixed_point = config.arithmetic == "fixed_point"
-        term = product >> summing.flags.shift if fixed_point else product
+        term = product >> leaving.flags.shift if fixed_point else product
         own = Signal(signed(config.sum_width), reset_less=True)  # the sum before
         repeats = Signal()  # it is the one to add to (p = 1), and was not yet in the scratchpad when read
         exact = term + Mux(summing.first_tap, 0, Mux(repeats, own, psum_read.data))
@@ -338,7 +361,7 @@ class PE(wiring.Component):
         below = Signal(signed(config.link_width), reset_less=True)
         m.d.comb += [
             departs.eq(valid["product"] & summing.last_tap),
-            joins.eq(departs & summing.flags.join),
+            joins.eq(departs & leaving.flags.join),
             onward.eq(~own_valid | leave.i.ready),
             enable.eq(onward & (to_forward == 0) & (~joins | self.psum_in.valid)),
             forwards.eq(onward & (to_forward != 0) & self.psum_in.valid),
@@ -347,7 +370,7 @@ class PE(wiring.Component):
         with m.If(onward):
             m.d.sync += own_valid.eq((departs & enable) | forwards)
         with m.If(departs & enable):
-            m.d.sync += [to_forward.eq(summing.forward), end_after.eq(summing.end)]
+            m.d.sync += [to_forward.eq(leaving.forward), end_after.eq(summing.end)]
         with m.If(forwards):
             m.d.sync += [
                 to_forward.eq(to_forward - 1),
@@ -357,12 +380,12 @@ class PE(wiring.Component):
         with m.If(enable):
             m.d.sync += [
                 own.eq(total),
-                own_flags.eq(summing.flags),
-                own_end.eq(summing.end & (summing.forward == 0)),
+                own_flags.eq(leaving.flags),
+                own_end.eq(summing.end & (leaving.forward == 0)),
                 repeats.eq(psum_write.en & (psum_write.addr == psum_read.addr)),
             ]
         # In branches of their own: synthesis turns the zero into a reset.
-        with m.If(enable & ~summing.flags.join):
+        with m.If(enable & ~leaving.flags.join):
             m.d.sync += below.eq(0)
         with m.Elif(enable | forwards):
             m.d.sync += below.eq(self.psum_in.payload.psum)

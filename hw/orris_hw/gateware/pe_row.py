@@ -55,18 +55,20 @@ class PERow(wiring.Component):
         config = self.config
 
         columns = config.array.columns
-        m.submodules.event_sum = event_sum = EventSum(PeEvents, columns, config.pes)
-        m.d.comb += [event_sum.below.eq(self.events_in), self.events_out.eq(event_sum.total)]
+        tiles = [PETile(config) for _ in range(columns)]
+        if config.control.counters == "all":
+            m.submodules.event_sum = event_sum = EventSum(PeEvents, columns, config.pes)
+            m.d.comb += [event_sum.below.eq(self.events_in), self.events_out.eq(event_sum.total)]
+            m.d.comb += [event_sum.events[column].eq(tile.events) for column, tile in enumerate(tiles)]
 
         x_ifmap, x_filter = wiring.flipped(self.ifmap), wiring.flipped(self.filter)
-        for column in range(columns):
-            tile = PETile(config)
+        for column, tile in enumerate(tiles):
             m.submodules[f"pe_tile_{column}"] = Once(tile, "pe_tile")
             wiring.connect(m, x_ifmap, tile.ifmap)
             wiring.connect(m, x_filter, tile.filter)
             wiring.connect(m, wiring.flipped(self.psum_in[column]), tile.psum_in)
             wiring.connect(m, tile.psum_out, wiring.flipped(self.psum_out[column]))
-            m.d.comb += event_sum.events[column].eq(tile.events)
+            m.d.comb += tile.column.eq(column)
             x_ifmap, x_filter = tile.ifmap_next, tile.filter_next
         m.d.comb += [x_ifmap.ready.eq(1), x_filter.ready.eq(1)]  # past the last column
         return m

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import AcceleratorConfig
 from ..emission.once import Once
-from .beats import filter_x_beat, ifmap_x_beat, psum_beat
+from .beats import COLUMN_BITS, filter_x_beat, ifmap_x_beat, psum_beat
 from .pe import PE, PeEvents
 from .x_bus import FilterHop, IfmapHop
 
@@ -22,6 +22,8 @@ class PETile(wiring.Component):
 
     Members
     -------
+    column : In(4)
+        Which column this is; constant.
     ifmap, ifmap_next : In, Out(stream of ifmap_x_beat)
         X-bus from the column before, to the next column.
     filter, filter_next : In, Out(stream of filter_x_beat)
@@ -36,6 +38,7 @@ class PETile(wiring.Component):
         psum = stream.Signature(psum_beat(config))
         super().__init__(
             {
+                "column": In(COLUMN_BITS),
                 "ifmap": In(ifmap),
                 "ifmap_next": Out(ifmap),
                 "filter": In(filters),
@@ -61,5 +64,9 @@ class PETile(wiring.Component):
         wiring.connect(m, filters.deliver, pe.filter)
         wiring.connect(m, wiring.flipped(self.psum_in), pe.psum_in)
         wiring.connect(m, pe.psum_out, wiring.flipped(self.psum_out))
-        m.d.comb += self.events.eq(pe.events)
+        m.d.comb += [
+            ifmap.column.eq(self.column),
+            filters.column.eq(self.column),
+            self.events.eq(pe.events),
+        ]
         return m

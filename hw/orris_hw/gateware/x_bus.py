@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import AcceleratorConfig
-from .beats import Assignment, HalfAssignment, Kind, filter_x_beat, ifmap_x_beat, pe_filter_beat
+from .beats import COLUMN_BITS, Assignment, HalfAssignment, Kind, filter_x_beat, ifmap_x_beat, pe_filter_beat
 from .buffers import SkidBuffer
 
 
@@ -20,12 +20,13 @@ class _Hop(wiring.Component):
     """
 
     consecutive_ids: bool
-    """Whether the columns of an assignment take consecutive IDs or all the same."""
+    """Whether the columns of an assignment count the ID on from column 0, or all take the same."""
 
     def __init__(self, beat: Any, deliver: Any):
         self._beat = beat
         super().__init__(
             {
+                "column": In(COLUMN_BITS),
                 "i": In(stream.Signature(beat)),
                 "o": Out(stream.Signature(beat)),
                 "deliver": Out(stream.Signature(deliver)),
@@ -43,42 +44,35 @@ class _Hop(wiring.Component):
         beat = arrive.o.payload
 
         identified, column_id = Signal(), Signal.like(beat.tag)
-        wanted, onward = Signal(), Signal()
+        wanted = Signal()
         delivered, forwarded = Signal(), Signal()  # done already, while the other is still waiting
-        assignment = Assignment(beat.data[:8])
-        onwards = Signal(self._beat)  # an assignment as it goes on: what this column has used up taken off
-        passing = Assignment(onwards.data[:8])
+        assignment = Assignment(beat.data[:COLUMN_BITS])
         self._assigned = assigned = Signal()
-        mine = Signal()
         m.d.comb += [
             wanted.eq(identified & self._wanted(beat, beat.tag == column_id)),
-            mine.eq((beat.kind == Kind.ASSIGN) & (assignment.skip == 0)),
-            onward.eq(~(mine & (assignment.count == 0))),
             self.deliver.valid.eq(arrive.o.valid & wanted & ~delivered),
-            self.o.valid.eq(arrive.o.valid & onward & ~forwarded),
-            assigned.eq(arrive.o.valid & arrive.o.ready & mine),
-            onwards.kind.eq(beat.kind),
-            onwards.tag.eq(beat.tag + mine if self.consecutive_ids else beat.tag),
-            onwards.data.eq(beat.data),
-            passing.skip.eq(assignment.skip - ~mine),
-            passing.count.eq(assignment.count - mine),
-            self.o.payload.eq(Mux(beat.kind == Kind.ASSIGN, onwards, beat)),
-            arrive.o.ready.eq(
-                (~wanted | delivered | self.deliver.ready) & (~onward | forwarded | self.o.ready)
+            self.o.valid.eq(arrive.o.valid & ~forwarded),
+            self.o.payload.eq(beat),
+            arrive.o.ready.eq((~wanted | delivered | self.deliver.ready) & (forwarded | self.o.ready)),
+            assigned.eq(
+                arrive.o.valid & (beat.kind == Kind.ASSIGN) & ~identified & (self.column <= assignment.last)
             ),
         ]
+        with m.If(assigned):
+            m.d.sync += column_id.eq(beat.tag + self.column if self.consecutive_ids else beat.tag)
         with m.If(arrive.o.valid):
             with m.If(arrive.o.ready):
                 m.d.sync += [delivered.eq(0), forwarded.eq(0)]
-                with m.If(beat.kind == Kind.CLEAR):
-                    m.d.sync += identified.eq(0)
-                with m.If(mine):
-                    m.d.sync += [identified.eq(1), column_id.eq(beat.tag)]
             with m.Else():
                 m.d.sync += [
                     delivered.eq(delivered | self.deliver.ready & wanted),
-                    forwarded.eq(forwarded | self.o.ready & onward),
+                    forwarded.eq(forwarded | self.o.ready),
                 ]
+            # However long a beat of set-up waits to go on, its effect is the same.
+            with m.If(beat.kind == Kind.CLEAR):
+                m.d.sync += identified.eq(0)
+            with m.If(assigned):
+                m.d.sync += identified.eq(1)
         return m
 
 
@@ -93,6 +87,8 @@ class IfmapHop(_Hop):
 
     Members
     -------
+    column : In(4)
+        Which column this is; constant.
     i, o : In, Out(stream of ifmap_x_beat)
     deliver : Out(stream of signed(operand_width))
     """
@@ -127,6 +123,8 @@ class FilterHop(_Hop):
 
     Members
     -------
+    column : In(4)
+        Which column this is; constant.
     i, o : In, Out(stream of filter_x_beat)
     deliver : Out(stream of pe_filter_beat)
     """

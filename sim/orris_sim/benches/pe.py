@@ -28,8 +28,9 @@ class Pass:
         self.shift = rng.randrange(16) if config.arithmetic == "fixed_point" else 0
         self.filters = [[signed(rng, config.data_width) for _ in range(self.p)] for _ in range(self.taps)]
         zeros = rng.choice((0, 0.5, 0.9))
+        most = (1 << (config.operand_width - 1)) - 1  # of 8-bit data: the difference of two values
         self.ifmap = [
-            0 if rng.random() < zeros else signed(rng, config.operand_width)
+            0 if rng.random() < zeros else max(-most, signed(rng, config.operand_width))
             for _ in range((self.positions - 1) * self.step + self.taps)
         ]
         self.forward = rng.choice((0, rng.randint(1, 5)))
@@ -44,8 +45,8 @@ class Pass:
             PassField.FILTERS: self.p - 1,
             PassField.TAPS: self.taps - 1,
             PassField.STEP: self.step,
-            PassField.POSITIONS_LOW: (self.positions - 1) & 255,
             PassField.POSITIONS_HIGH: (self.positions - 1) >> 8,
+            PassField.POSITIONS_LOW: (self.positions - 1) & 255,
             PassField.FORWARD: self.forward,
             PassField.FLAGS: flags,
         }

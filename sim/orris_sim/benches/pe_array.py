@@ -51,16 +51,15 @@ class ArrayPass:
         beat = {"distance": self.config.array.rows - 1, "tag": 0, "last": 0, "count": 0, "data": 0}
         yield beat | {"kind": CLEAR}
         for number in range(self.sets):
-            columns = number * self.e | (self.e - 1) << 4
-            yield beat | {"kind": ASSIGN, "tag": number, "data": columns}
+            yield beat | {"kind": ASSIGN, "tag": number, "data": (number + 1) * self.e - 1}
         beat["distance"] = self.rows - 1
         step = self.q * self.V
         fields = {
             PassField.FILTERS: self.p - 1,
             PassField.TAPS: self.q * self.S - 1,
             PassField.STEP: step,
-            PassField.POSITIONS_LOW: self.F - 1,
             PassField.POSITIONS_HIGH: 0,
+            PassField.POSITIONS_LOW: self.F - 1,
             PassField.FORWARD: 0,
             PassField.FLAGS: 1 | self.first << 1 | self.last << 2,
         }
@@ -100,8 +99,8 @@ class ArrayPass:
                 yield beat | {"kind": PARAMETER, "tag": int(field), "data": value}
             yield beat | {"kind": CLEAR}
             for number in range(self.sets if used else 0):
-                columns = number * self.e | (self.e - 1) << 4
-                yield beat | {"kind": ASSIGN, "tag": r // self.U, "data": columns}
+                first, last = number * self.e, (number + 1) * self.e - 1
+                yield beat | {"kind": ASSIGN, "tag": (r // self.U - first) % 64, "data": last}
         for x in range(self.width):
             for y in range(self.height):
                 for chunk in range(self.chunks):
