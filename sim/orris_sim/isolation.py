@@ -3,17 +3,18 @@
 Verilator replaces a module's inputs by whatever drives them. In an array that makes every PE's function
 different from its neighbour's: 168 copies of the same code, which compile for minutes and run from beyond
 the instruction cache. Inputs that may be looked at from outside stay variables of their own; then all
-copies of a module share one function, at the price of copying its inputs.
+copies of a module share one function, at the price of copying its inputs. What all copies have from the
+same signal makes no difference between them, and is not copied.
 """
 
 import re
-from collections import Counter
 
 FLAGS = ("-fno-dfg-scoped",)
 """Optimisation across instances would undo it."""
 
 _MODULE = re.compile(r"^module (\w+)\(.*?^endmodule", re.MULTILINE | re.DOTALL)
-_INSTANCE = re.compile(r"^  (\w+) \w+ \($", re.MULTILINE)
+_INSTANCE = re.compile(r"^  (\w+) \w+ \($(.*?)^  \);$", re.MULTILINE | re.DOTALL)
+_CONNECTION = re.compile(r"^    \.(\w+)\((\w+)\),?$", re.MULTILINE)
 _INPUT = re.compile(r"^  input (?:\[\d+:0\] )?(\w+);$", re.MULTILINE)
 _CLOCK = re.compile(r"(?:\w+_)?(?:clk|rst)")
 
@@ -25,16 +26,21 @@ def isolation(verilog: str) -> str:
     hidden from Verilator.
     """
     modules = {found[1]: found[0] for found in _MODULE.finditer(verilog)}
-    children = {
-        name: Counter(child for child in _INSTANCE.findall(text) if child in modules)
-        for name, text in modules.items()
-    }
-    # A module that stands once in its parent is best dissolved in it, however often the parent stands.
-    repeated = sorted({child for times in children.values() for child, count in times.items() if count > 1})
+    # Of each module that a parent has several of: the inputs that its instances there have in common.
+    common: dict[str, set[str]] = {}
+    for text in modules.values():
+        instances: dict[str, list[set[tuple[str, str]]]] = {}
+        for found in _INSTANCE.finditer(text):
+            instances.setdefault(found[1], []).append(set(_CONNECTION.findall(found[2])))
+        for child, connections in instances.items():
+            # A module that stands once in its parent is best dissolved in it, however often the parent stands.
+            if child in modules and len(connections) > 1:
+                same = {port for port, _ in set.intersection(*connections)}
+                common[child] = common.get(child, same) & same
     lines = [
         f'public_flat_rd -module "{module}" -var "{name}"'
-        for module in repeated
+        for module, same in sorted(common.items())
         for name in _INPUT.findall(modules[module])
-        if not _CLOCK.fullmatch(name)
+        if name not in same and not _CLOCK.fullmatch(name)
     ]
     return "\n".join(["`verilator_config", *lines]) + "\n"

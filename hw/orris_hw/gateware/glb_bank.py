@@ -94,16 +94,20 @@ class GlbBank(wiring.Component):
             with m.If(port.en):
                 m.d.comb += [served.eq(1 << k), offset.eq(port.offset)]
         owners = [Signal.like(self.owner, name=f"owner_{stage}") for stage in range(READ_LATENCY - 1)]
-        m.d.sync += [
-            read.addr.eq(offset[lane:]),
-            Cat(*owners, self.owner).eq(Cat(served, *owners)),
-        ]
+        m.d.sync += Cat(*owners, self.owner).eq(Cat(served, *owners))
+        with m.If(served.any()):
+            m.d.sync += read.addr.eq(offset[lane:])
+        returning = owners[-1].any()
         if words == 1:
-            m.d.sync += self.data.eq(read.data)
+            with m.If(returning):
+                m.d.sync += self.data.eq(read.data)
         else:
             lanes = [Signal(lane, name=f"lane_{stage}") for stage in range(READ_LATENCY - 1)]
-            m.d.sync += [Cat(*lanes).eq(Cat(offset[:lane], *lanes)), self.row.eq(read.data)]
-            m.d.sync += self.data.eq(read.data.word_select(lanes[-1], WORD_BITS))
+            m.d.sync += Cat(*lanes).eq(Cat(offset[:lane], *lanes))
+            with m.If(returning):
+                m.d.sync += [
+                    self.row.eq(read.data), self.data.eq(read.data.word_select(lanes[-1], WORD_BITS)),
+                ]
         m.d.comb += read.en.eq(owners[0].any())
 
         mask = Signal(words * WORD_BYTES)

@@ -151,8 +151,10 @@ class PsumPort(wiring.Component):
             granted.slot.eq(_chosen(grant, slots)),
             granted.column.eq(grant),
         ]
-        for stage, earlier in zip(stages, [granted, *stages[:-1]], strict=True):
-            m.d.sync += stage.eq(earlier)
+        # A stage changes only where a psum comes: a column at rest costs no power.
+        for stage, earlier, comes in zip(stages, [granted, *stages[:-1]], [grant.any(), *valid], strict=False):
+            with m.If(comes):
+                m.d.sync += stage.eq(earlier)
         for c, (bank, head) in enumerate(zip(self.bank_read, heads, strict=True)):
             m.d.sync += bank.en.eq(grant[c] & ~head.first)
             m.d.comb += bank.offset.eq(stages[0].slot[sub_bits:])
@@ -163,21 +165,23 @@ class PsumPort(wiring.Component):
         word = _chosen(returning.column, list(self.bank_data))
         stored, operand = Signal(signed(width), reset_less=True), Signal(item, reset_less=True)
         slot_of_word = word.word_select(returning.slot[:sub_bits], slot_bits)
-        m.d.sync += [
-            stored.eq(Mux(returning.first, 0, slot_of_word)),
-            operand.eq(returning),
-        ]
+        with m.If(valid[-2]):
+            m.d.sync += [
+                stored.eq(Mux(returning.first, 0, slot_of_word)),
+                operand.eq(returning),
+            ]
 
         # Sum: one register feeds banks and FIFOs.
         total = Signal(signed(width), reset_less=True)
         offset, mask = Signal(slot_index - sub_bits, reset_less=True), Signal(WORD_BYTES, reset_less=True)
         added = stored + operand.psum
-        m.d.sync += [
-            total.eq(saturate(added, width) if config.arithmetic == "fixed_point" else added),
-            offset.eq(operand.slot[sub_bits:]),
-            mask.eq(Cat((operand.slot[:sub_bits] == k).replicate(WORD_BYTES // per_word)
-                        for k in range(per_word))),
-        ]
+        with m.If(valid[-1]):
+            m.d.sync += [
+                total.eq(saturate(added, width) if config.arithmetic == "fixed_point" else added),
+                offset.eq(operand.slot[sub_bits:]),
+                mask.eq(Cat((operand.slot[:sub_bits] == k).replicate(WORD_BYTES // per_word)
+                            for k in range(per_word))),
+            ]
         slot_value = Signal(signed(slot_bits))
         m.d.comb += slot_value.eq(total)
         finished = Signal(columns)

@@ -113,13 +113,9 @@ class Requantiser(wiring.Component):
         ]
         m.d.sync += held.eq(held + take - give)
 
-        stages = _Stages(m)
+        stages = _Stages(m, take)
         result = self._requantise(stages, shape["y"].shape.width)
-        arrived = take
-        for number in range(stages.count):
-            before, arrived = arrived, Signal(name=f"valid_{number + 1}")
-            m.d.sync += arrived.eq(before)
-        m.d.comb += [values.i.valid.eq(arrived), values.i.payload.eq(result)]
+        m.d.comb += [values.i.valid.eq(stages.valid), values.i.payload.eq(result)]
         return m
 
     def _requantise(self, stages: "_Stages", data_width: int) -> Value:
@@ -184,23 +180,31 @@ class Requantiser(wiring.Component):
 
 
 class _Stages:
-    """Writes a pipeline: each call registers its values, and hands on those of the stage before."""
+    """Writes a pipeline: each call registers its values, and hands on those of the stage before.
 
-    def __init__(self, m: Module):
+    Only where there is a value do registers change: an idle pipeline costs no power, and no simulator's time.
+    """
+
+    def __init__(self, m: Module, valid: Value):
         self._m = m
-        self.count = 0
+        self._count = 0
+        self.valid = valid
+        """Whether the stage written last holds a value."""
 
     def register(self, previous: SimpleNamespace | None = None, /, **values: Value | None) -> SimpleNamespace:
         """The registered values; those of `previous` are kept unless given anew, or dropped with None."""
-        self.count += 1
+        self._count += 1
+        before, self.valid = self.valid, Signal(name=f"valid_{self._count}")
+        self._m.d.sync += self.valid.eq(before)
         kept = {**(vars(previous) if previous else {}), **values}
         registers = {}
         for name, value in kept.items():
             if value is not None:
                 shape = Shape.cast(Value.cast(value).shape())
                 # No reset: synthesis can then move the registers of the multiplier into its DSP blocks.
-                registers[name] = Signal(shape, name=f"{name}_{self.count}", reset_less=True)
-                self._m.d.sync += registers[name].eq(value)
+                registers[name] = Signal(shape, name=f"{name}_{self._count}", reset_less=True)
+                with self._m.If(before):
+                    self._m.d.sync += registers[name].eq(value)
         return SimpleNamespace(**registers)
 
 
