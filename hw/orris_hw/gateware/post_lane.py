@@ -139,11 +139,12 @@ class PostLane(wiring.Component):
             ]
 
         # Which job, column and position come next.
+        jobs = Array(self.jobs)
         work = pending & self.ready
         job, slot, position = Signal(), Signal.like(self.column.slot), Signal(16)
         m.d.comb += job.eq(self.oldest ^ ~work.bit_select(self.oldest, 1))
         last_column = slot == last_slot[job]
-        end = last_column & (position + 1 == self.jobs[job].positions)
+        end = last_column & (position + 1 == jobs[job].positions)
 
         visit = stream.Signature(data.StructLayout({
             "job": 1, "slot": self.column.slot.shape(), "start": start, "end": 1,
@@ -182,7 +183,8 @@ class PostLane(wiring.Component):
         valid = Signal()
         now = Signal(visit.payload.shape())
         left = Signal(8)  # of the column's channels, with this one
-        job = self.jobs[now.job]
+        jobs = Array(self.jobs)
+        job = jobs[now.job]
         last, full = left == 1, now.start.place == self._config.block - 1
         sums = Array(port.payload for port in self.final)
         there = Array(port.valid for port in self.final)
@@ -203,7 +205,7 @@ class PostLane(wiring.Component):
         m.d.comb += visit.ready.eq(~valid | (take & last))
         with m.If(visit.ready):
             m.d.sync += [
-                valid.eq(visit.valid), now.eq(visit.payload), left.eq(self.jobs[visit.payload.job].p),
+                valid.eq(visit.valid), now.eq(visit.payload), left.eq(jobs[visit.payload.job].p),
             ]
 
         # Its parameters are read while the sum is registered.

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, ShapeLike, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -120,7 +120,8 @@ class Requantiser(wiring.Component):
 
     def _requantise(self, stages: "_Stages", data_width: int) -> Value:
         width, value = self._width, self.i.payload
-        rounding = self.settings[value.job].rounding
+        of_job = Array(self.settings)
+        rounding = of_job[value.job].rounding
         none, double = rounding == Rounding.NONE, rounding == Rounding.DOUBLE
 
         # All three are one shift to the right of one product, rounded once at the end: `none` multiplies
@@ -168,7 +169,7 @@ class Requantiser(wiring.Component):
 
         # Half goes up, except that a tie below zero goes down where ties go away from zero.
         up = s.fixed[0] & (s.lost | ~(s.double & s.fixed[-1]))
-        settings = self.settings[s.job]
+        settings = of_job[s.job]
         s = stages.register(
             y=s.fixed[1:].as_signed() + settings.zp_out + up,
             low=saturate(settings.act_min, data_width),

@@ -6,7 +6,7 @@ X-bus, one value a cycle, so that the wide Y-bus moves on while narrow X-buses w
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -198,9 +198,8 @@ class IfmapRow(wiring.Component):
         ]
         with m.If(head.kind == Kind.VALUE):
             places = [first, first + split.second][:halves]
-            m.d.comb += leave.i.payload.data.eq(
-                Cat(head.data.word_select(place[:bits], width) for place in places)
-            )
+            values = Array(head.data.word_select(lane, width) for lane in range(ifmap_lanes(config)))
+            m.d.comb += leave.i.payload.data.eq(Cat(values[place[:bits]] for place in places))
         with m.If(leave.i.valid & leave.i.ready):
             m.d.sync += [index.eq(index + 1), offset.eq(offset + split.advance)]
             with m.If(final):
