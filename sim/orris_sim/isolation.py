@@ -33,7 +33,7 @@ def isolation(verilog: str) -> str:
         for found in _INSTANCE.finditer(text):
             instances.setdefault(found[1], []).append(set(_CONNECTION.findall(found[2])))
         for child, connections in instances.items():
-            # A module that stands once in its parent is best dissolved in it, however often the parent stands.
+            # A module that stands once in its parent is best dissolved in it.
             if child in modules and len(connections) > 1:
                 same = {port for port, _ in set.intersection(*connections)}
                 common[child] = common.get(child, same) & same

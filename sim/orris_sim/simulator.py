@@ -13,7 +13,7 @@ from orris_hw.config import AcceleratorConfig
 from .build import Progress, build
 from .errors import SimulationError
 from .lockstep import with_lockstep
-from .verilog_cache import GRID, cached_grid, cached_verilog
+from .verilog_cache import ARRAY, cached_array, cached_verilog
 
 SLICE = 250_000
 """Cycles between two reports of progress."""
@@ -79,7 +79,7 @@ class Simulator:
         if verilog is not None:
             library = build(verilog, trace=trace is not None, progress=progress)
         elif trace is None:  # a waveform shows the inside of every PE
-            replaced = with_lockstep(cached_verilog(config, progress), cached_grid(config, progress), GRID)
+            replaced = with_lockstep(cached_verilog(config, progress), cached_array(config, progress), ARRAY)
             library = build(replaced.verilog, program=replaced.program, progress=progress)
         else:
             library = build(cached_verilog(config, progress), trace=True, progress=progress)

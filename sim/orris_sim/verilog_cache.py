@@ -10,13 +10,13 @@ from orris_hw.cache import cache_directory, sources_digest
 from orris_hw.config import AcceleratorConfig
 from orris_hw.emission import emit_netlist, emit_verilog, write_if_changed
 from orris_hw.gateware.accelerator import Accelerator
-from orris_hw.gateware.pe_grid import PEGrid
+from orris_hw.gateware.pe_array import PEArray
 
 from .build import TOP, Progress
 from .errors import SimulationError
 
-GRID = "pe_grid"
-"""Name of the module that holds all PEs."""
+ARRAY = "pe_array"
+"""Name of the module that holds all PEs and the networks that feed them."""
 
 
 def cached_verilog(config: AcceleratorConfig, progress: Progress | None = None) -> str:
@@ -37,10 +37,10 @@ def cached_verilog(config: AcceleratorConfig, progress: Progress | None = None) 
     return _cached(config, "v", progress, lambda: emit_verilog(Accelerator(config), TOP))
 
 
-def cached_grid(config: AcceleratorConfig, progress: Progress | None = None) -> str:
-    """RTLIL of the accelerator's module `GRID`, its rows and tiles as modules; like `cached_verilog`."""
-    modules = ("pe_row", "pe_tile")
-    return _cached(config, "grid.il", progress, lambda: emit_netlist(PEGrid(config), GRID, modules))
+def cached_array(config: AcceleratorConfig, progress: Progress | None = None) -> str:
+    """RTLIL of the accelerator's module `ARRAY`, its rows and tiles as modules; like `cached_verilog`."""
+    modules = ("ifmap_row", "filter_row", "pe_row", "pe_tile")
+    return _cached(config, "array.il", progress, lambda: emit_netlist(PEArray(config), ARRAY, modules))
 
 
 def _cached(

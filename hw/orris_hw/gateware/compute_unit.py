@@ -99,7 +99,9 @@ class ComputeUnit(wiring.Component):
         config = self.config
         m.submodules.ifmap_feeder = ifmap = IfmapFeeder(config)
         m.submodules.filter_feeder = filters = FilterFeeder(config)
-        m.submodules.array = array = self._array
+        array = self._array
+        array.emission_key = config.content_hash()
+        m.submodules.array = Once(array, "pe_array")
         m.submodules.post = post = self._post
         m.submodules.jobs = jobs = SkidBuffer(_JOB)  # two jobs that wait for their token while feeders go on
 

@@ -20,7 +20,8 @@ class PEArray(wiring.Component):
 
     Ifmap and filter beats enter at the top of the left edge, go down from row head to row head (Y-bus)
     and along each row from column to column (X-bus); psums go up from PE to PE and leave above row 0.
-    Every link is registered: no path is longer with more rows or columns. A beat takes one
+    Every link and all outputs are registered, those of row heads, rows and tiles as well: no path is longer
+    with more rows or columns, and a simulator may compute all rows side by side. A beat takes one
     cycle per row and per column on its way, and a few in its row's head; throughput one beat a cycle on each
     Y-bus, one value a cycle on each X-bus and one psum a cycle on each column.
 
@@ -50,9 +51,7 @@ class PEArray(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self.config
-        grid = PEGrid(config)
-        grid.emission_key = config.content_hash()
-        m.submodules.grid = Once(grid, "pe_grid")
+        m.submodules.grid = grid = PEGrid(config)
         ifmap, filters = wiring.flipped(self.ifmap), wiring.flipped(self.filter)
         for row in range(config.array.rows):
             ifmap_head, filter_head = IfmapRow(config), FilterRow(config)

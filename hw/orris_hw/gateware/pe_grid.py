@@ -18,9 +18,6 @@ from .pe_row import PERow
 class PEGrid(wiring.Component):
     """Rows x columns of PEs: an X-bus of each network enters every row, psums leave above row 0.
 
-    All its outputs come from registers, and so do those of a row and of a tile: a simulator may compute
-    all rows side by side.
-
     Parameters
     ----------
     config : AcceleratorConfig

@@ -152,8 +152,9 @@ class PsumPort(wiring.Component):
             granted.column.eq(grant),
         ]
         # A stage changes only where a psum comes: a column at rest costs no power.
-        for stage, earlier, comes in zip(stages, [granted, *stages[:-1]], [grant.any(), *valid], strict=False):
-            with m.If(comes):
+        comes = [grant.any(), *valid]
+        for stage, earlier, come in zip(stages, [granted, *stages[:-1]], comes, strict=False):
+            with m.If(come):
                 m.d.sync += stage.eq(earlier)
         for c, (bank, head) in enumerate(zip(self.bank_read, heads, strict=True)):
             m.d.sync += bank.en.eq(grant[c] & ~head.first)

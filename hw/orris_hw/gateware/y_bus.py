@@ -48,6 +48,11 @@ class _Fork:
             ]
 
 
+def _values(word: Signal, width: int) -> Array:
+    """The values of a word, to choose from by index: a multiplexer, where a shift would be a larger one."""
+    return Array(word.word_select(place, width) for place in range(len(word) // width))
+
+
 class FilterRow(wiring.Component):
     """Head of a row on the filter network.
 
@@ -107,7 +112,7 @@ class FilterRow(wiring.Component):
             leave.i.payload.kind.eq(head.kind),
             leave.i.payload.tag.eq(head.tag),
             leave.i.payload.last.eq(head.last & final),
-            leave.i.payload.data.eq(head.data.word_select(index, config.data_width)),
+            leave.i.payload.data.eq(_values(head.data, config.data_width)[index]),
         ]
         with m.If((head.kind == Kind.PARAMETER) & (head.tag == PassField.FLAGS) & (head.distance == 0)):
             m.d.comb += PassFlags(leave.i.payload.data[:8]).join.eq(0)
@@ -198,7 +203,7 @@ class IfmapRow(wiring.Component):
         ]
         with m.If(head.kind == Kind.VALUE):
             places = [first, first + split.second][:halves]
-            values = Array(head.data.word_select(lane, width) for lane in range(ifmap_lanes(config)))
+            values = _values(head.data, width)
             m.d.comb += leave.i.payload.data.eq(Cat(values[place[:bits]] for place in places))
         with m.If(leave.i.valid & leave.i.ready):
             m.d.sync += [index.eq(index + 1), offset.eq(offset + split.advance)]

@@ -62,6 +62,10 @@ class Expressions:
             start = end
         return " | ".join(terms) if terms else "all<W>(0u)"
 
+    def texts(self, bits: Sources) -> list[str]:
+        """The parts of a signal, or the mask of a single bit."""
+        return [self.mask(bits[0])] if len(bits) == 1 else [self.part(bits, k) for k in parts(len(bits))]
+
     @staticmethod
     def _run(bits: Sources, start: int) -> int:
         """End of the consecutive bits of one variable, or of copies of one bit, that begin at `start`."""
@@ -125,11 +129,21 @@ class Expressions:
         mask = self.mask(self._port(cell, "S")[0])
         return self.choice(mask, self._port(cell, "B")[:width], self._port(cell, "A")[:width])
 
+    def _choose_first(self, cell: Cell, width: int) -> list[str]:
+        """A `$pmux`: the piece of B that belongs to the first bit set in S, else A."""
+        sources, whole = self._port(cell, "B"), len(cell.ports["A"])
+        texts = self.texts(self._port(cell, "A")[:width])
+        choose = self.choose_mask if width == 1 else self.choose_word
+        for number, select in reversed(list(enumerate(self._port(cell, "S")))):
+            piece = self.texts(sources[whole * number : whole * number + width])
+            mask = self.mask(select)
+            texts = [choose(mask, yes, no) for yes, no in zip(piece, texts, strict=True)]
+        return texts
+
     def choice(self, mask: str, yes: Sources, no: Sources) -> list[str]:
         """The parts of `yes` where the mask is set, else of `no`."""
-        if len(yes) == 1:
-            return [self.choose_mask(mask, self.mask(yes[0]), self.mask(no[0]))]
-        return [self.choose_word(mask, self.part(yes, k), self.part(no, k)) for k in parts(len(yes))]
+        choose = self.choose_mask if len(yes) == 1 else self.choose_word
+        return [choose(mask, a, b) for a, b in zip(self.texts(yes), self.texts(no), strict=True)]
 
     @staticmethod
     def choose_mask(mask: str, yes: str, no: str) -> str:
@@ -285,4 +299,5 @@ _METHODS: dict[str, Callable[[Expressions, Cell, int], list[str]]] = {
     **dict.fromkeys(("$shl", "$shr", "$sshl", "$sshr", "$shift", "$shiftx"), Expressions._shift),
     "$mul": Expressions._multiply,
     "$mux": Expressions._mux,
+    "$pmux": Expressions._choose_first,
 }  # fmt: skip

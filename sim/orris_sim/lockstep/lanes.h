@@ -79,6 +79,34 @@ template <class M> static inline M fixed(bool value) { return value ? ~M{} : M{}
 static inline V flag(Mask m, uint32_t ones) { return keep(m, all<V>(ones)); }
 static inline uint32_t flag(uint32_t m, uint32_t ones) { return m & ones; }
 
+// Outputs of the units in vector v, or of those one lane further up or down, also beyond the vector's ends.
+template <class E, size_t N> static constexpr size_t vectors(const E (&)[N]) { return N; }
+static inline V up(V low, V high) {
+    V result;
+#pragma GCC unroll 16
+    for (size_t i = 0; i < LANES; ++i) result[i] = i ? high[i - 1] : low[LANES - 1];
+    return result;
+}
+static inline V down(V low, V high) {
+    V result;
+#pragma GCC unroll 16
+    for (size_t i = 0; i < LANES; ++i) result[i] = i < LANES - 1 ? low[i + 1] : high[0];
+    return result;
+}
+#if defined(__AVX512F__)
+static inline Mask up(Mask low, Mask high) { return {__mmask16(high.bits << 1 | low.bits >> 15)}; }
+static inline Mask down(Mask low, Mask high) { return {__mmask16(low.bits >> 1 | high.bits << 15)}; }
+#endif
+template <class E, size_t N, class T> static inline T beside(const E (&each)[N], T E::*port, size_t v) {
+    return v < N ? each[v].*port : T{};
+}
+template <class E, size_t N, class T> static inline T preceding(const E (&each)[N], T E::*port, size_t v) {
+    return up(v ? each[v - 1].*port : T{}, beside(each, port, v));
+}
+template <class E, size_t N, class T> static inline T following(const E (&each)[N], T E::*port, size_t v) {
+    return down(beside(each, port, v), beside(each, port, v + 1));
+}
+
 // Memories: the words of each lane side by side. Addresses and data go lane by lane through the stack.
 template <class T, size_t N> static inline V read(const T (&memory)[LANES][N], V address) {
     uint32_t at[LANES], found[LANES];

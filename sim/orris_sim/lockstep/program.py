@@ -1,11 +1,13 @@
 """The C++ of a tree of modules: one struct per module, with a cycle in three steps."""
 
+from collections import Counter
 from collections.abc import Iterator
 from textwrap import indent
+from typing import NamedTuple
 
-from .expressions import Expressions, Sources, parts
+from .expressions import PART, Expressions, Sources, parts
 from .netlist import REGISTERS, RESULTS, Netlist, Source, is_instance
-from .rtlil import Bit, Cell, LockstepError, Spec, read_modules
+from .rtlil import Bit, Cell, LockstepError, Module, Spec, read_modules
 
 CLOCK = "clk"
 
@@ -13,9 +15,10 @@ CLOCK = "clk"
 def lockstep_program(rtlil: str, top: str) -> str:
     """C++ for module `top`, its instances, and theirs.
 
-    The instances of `top` are the lanes; theirs are computed one after the other, all lanes of each at
-    once. Each module becomes a struct of its own name: `i_*` are its input ports in 32-bit parts, `o_*`
-    its outputs, which come from registers; `cycle()` does what a rising clock edge does.
+    The instances of `top` are the lanes, those of each module a set of its own; theirs are computed one
+    after the other, all lanes of each at once. Each module becomes a struct of its own name: `i_*` are
+    its input ports in 32-bit parts, `o_*` its outputs, which come from registers; `cycle()` does what a
+    rising clock edge does.
 
     Parameters
     ----------
@@ -26,23 +29,23 @@ def lockstep_program(rtlil: str, top: str) -> str:
     Raises
     ------
     LockstepError
-        If a module instantiates different modules, has an output that follows an input within a cycle,
-        a loop, a second clock, or a cell that is not supported.
+        If a module has an output that follows an input within a cycle, a loop, a second clock, or a cell
+        that is not supported.
     """
     modules = read_modules(rtlil)
     outputs = {name: [port[1:] for port in module.outputs] for name, module in modules.items()}
-    chain = [Netlist(modules[top], outputs)]
-    while chain[-1].instances:
-        kinds = {cell.kind[1:] for cell in chain[-1].instances}
-        if len(kinds) > 1:
-            name = chain[-1].module.name
-            raise LockstepError(f"module {name} instantiates different modules: {', '.join(sorted(kinds))}")
-        chain.append(Netlist(modules[kinds.pop()], outputs))
-    structs: list[str] = []
-    for depth, netlist in reversed(list(enumerate(chain))):
-        child = chain[depth + 1] if depth + 1 < len(chain) else None
-        structs.append(_Struct(netlist, child, depth).text())
-    return '#include "lanes.h"\n\n' + "\n".join(structs)
+    structs: dict[str, str] = {}
+
+    def write(name: str, is_top: bool) -> Netlist:
+        netlist = Netlist(modules[name], outputs)
+        kinds = dict.fromkeys(cell.kind[1:] for cell in netlist.instances)
+        children = {kind: write(kind, False).module for kind in kinds}
+        if name not in structs:
+            structs[name] = _Struct(netlist, children, is_top).text()
+        return netlist
+
+    write(top, True)
+    return '#include "lanes.h"\n\n' + "\n".join(structs.values())
 
 
 def _storage(width: int) -> str:
@@ -55,15 +58,32 @@ def _type(width: int) -> str:
     return "M" if width == 1 else "W"
 
 
+class _Origin(NamedTuple):
+    """A port's part that is an output of a lane."""
+
+    kind: str
+    port: str
+    lane: int
+
+
+_MOVES = {-1: "preceding", 0: "beside", 1: "following"}
+"""Functions that move an output from one lane to the next, by how far away the output is."""
+
+
 class _Struct:
     """Writes the struct of one module."""
 
-    def __init__(self, netlist: Netlist, child: Netlist | None, depth: int):
+    def __init__(self, netlist: Netlist, children: dict[str, Module], is_top: bool):
         self._net = netlist
-        self._child = child
-        self._top = depth == 0
+        self._children = children
+        self._top = is_top
         self._numbers = {name: number for number, name in enumerate(netlist.cells)}
-        self._instances = {cell.name: number for number, cell in enumerate(netlist.instances)}
+        self._siblings = {
+            kind: [cell for cell in netlist.instances if cell.kind[1:] == kind] for kind in children
+        }
+        self._instances = {
+            cell.name: number for cells in self._siblings.values() for number, cell in enumerate(cells)
+        }
         self._loaded: dict[str, tuple[str, int]] = {}
         self._widths = self._wanted_widths()
         self._code = Expressions(self._variable, netlist.sources)
@@ -89,9 +109,9 @@ class _Struct:
     def _width(self, source: Source) -> int:
         if source.cell is None:
             return self._net.module.widths[f"\\{source.port}"]
-        if source.cell in self._instances and self._child is not None:
-            return self._child.module.widths[f"\\{source.port}"]
         cell = self._net.cells[source.cell]
+        if is_instance(cell):
+            return self._children[cell.kind[1:]].widths[f"\\{source.port}"]
         if cell.kind == "$mem_v2":  # its words are whole, however few bits of them are looked at
             return cell.parameters["WIDTH"]
         return self._widths[source.cell, source.port]
@@ -106,9 +126,9 @@ class _Struct:
         name = f"c{self._numbers[source.cell]}_{number}"
         if is_instance(cell):
             name = f"c{self._numbers[source.cell]}_{source.port}_{number}"
-            index, port = self._instances[source.cell], f"o_{source.port}_{number}"
-            place = self._place(index, port)
-            self._load(name, f"lane({place}, {index} % LANES)" if self._top else place, width)
+            place = self._place(cell, f"o_{source.port}_{number}")
+            lane = self._instances[source.cell]
+            self._load(name, f"lane({place}, {lane} % LANES)" if self._top else place, width)
         elif cell.kind in REGISTERS or (cell.kind == "$mem_v2" and self._clocked(cell, source)):
             self._load(f"_{name}", name, width)
             name = f"_{name}"
@@ -118,9 +138,10 @@ class _Struct:
         self._loaded.setdefault(name, (place, width))
         return width
 
-    def _place(self, index: int, port: str) -> str:
+    def _place(self, cell: Cell, port: str) -> str:
         """A port of a child: the top's children are lanes of vectors, others have vectors of their own."""
-        return f"child[{index} / LANES].{port}" if self._top else f"child[{index}].{port}"
+        index = self._instances[cell.name]
+        return f"each_{cell.kind[1:]}[{f'{index} / LANES' if self._top else index}].{port}"
 
     @staticmethod
     def _clocked(cell: Cell, source: Source) -> bool:
@@ -145,9 +166,7 @@ class _Struct:
         lines += [f"    {module.name}() {{ outputs(); }}"]
         lines += ["    void outputs() {", *indented(self._outputs(), 8), "    }"]
         lines += ["    void step() {", *indented(self._step(), 8), "    }"]
-        each = ""
-        if self._child is not None:
-            each = " for (auto& each : child) each.cycle();"
+        each = "".join(f" for (auto& each : each_{kind}) each.cycle();" for kind in self._children)
         lines += [f"    void cycle() {{ step();{each} outputs(); }}", "};", ""]
         return "\n".join(lines)
 
@@ -161,15 +180,14 @@ class _Struct:
             number = self._numbers[cell.name]
             if cell.kind in REGISTERS and (cell.name, "Q") in self._widths:
                 width = self._widths[cell.name, "Q"]
-                start = self._parts_of(self._initial(cell)[:width])
+                start = self._code.texts(self._initial(cell)[:width])
                 names = ", ".join(f"c{number}_{k} = {text}" for k, text in enumerate(start))
                 yield f"{_type(width)} {names};  // {cell.name}"
             elif cell.kind == "$mem_v2":
                 yield from self._memory(cell, number)
-        if self._child is not None:
-            count = len(self._instances)
-            size = f"({count} + LANES - 1) / LANES" if self._top else f"{count}"
-            yield f"{self._child.module.name} child[{size}];"
+        for kind, cells in self._siblings.items():
+            size = f"({len(cells)} + LANES - 1) / LANES" if self._top else f"{len(cells)}"
+            yield f"{kind} each_{kind}[{size}];"
 
     def _memory(self, cell: Cell, number: int) -> Iterator[str]:
         width, places = cell.parameters["WIDTH"], 1 << cell.parameters["ABITS"]
@@ -191,14 +209,9 @@ class _Struct:
             values.append(Bit("", start >> bit.index & 1))
         return values
 
-    def _parts_of(self, bits: Sources) -> list[str]:
-        if len(bits) == 1:
-            return [self._code.mask(bits[0])]
-        return [self._code.part(bits, k) for k in parts(len(bits))]
-
     def _values(self, spec: Spec) -> list[str]:
         """The parts of a signal, or the mask of a single bit."""
-        return self._parts_of(self._net.sources(spec))
+        return self._code.texts(self._net.sources(spec))
 
     def _outputs(self) -> list[str]:
         module = self._net.module
@@ -225,8 +238,8 @@ class _Struct:
                 roots += used if (cell.name, "Q") in self._widths else []
             elif cell.kind == "$mem_v2":
                 roots += used
-            elif is_instance(cell) and self._child is not None:
-                roots += [cell.ports[name[1:]] for name in self._child.module.inputs if name[1:] != CLOCK]
+            elif is_instance(cell):
+                roots += [cell.ports[name] for name in self._inputs_of(cell)]
         lines = self._logic(roots)
         for cell in self._net.cells.values():
             if cell.kind in REGISTERS and (cell.name, "Q") in self._widths:
@@ -234,8 +247,8 @@ class _Struct:
             elif cell.kind == "$mem_v2":
                 reads += self._synchronous_read(cell)
                 writes += self._writes(cell)
-            elif is_instance(cell):
-                stores += self._child_inputs(cell)
+        for kind in self._children:
+            stores += self._lane_inputs(kind) if self._top else self._child_inputs(kind)
         return [*self._loads(), *lines, *reads, *writes, *stores]
 
     def _loads(self) -> list[str]:
@@ -265,15 +278,15 @@ class _Struct:
         data = self._net.sources(cell.ports["D"])[:width]
         start = [Bit("", cell.parameters.get("SRST_VALUE", 0) >> i & 1) for i in range(width)]
         enable, reset = (self._control(cell, port) for port in ("EN", "SRST"))
-        texts = self._parts_of(data)
+        texts = self._code.texts(data)
         choose = self._code.choose_mask if width == 1 else self._code.choose_word
         if reset and cell.kind != "$sdffe":
             texts = self._code.choice(reset, start, data)
         if enable:
-            old = self._parts_of(held)
+            old = self._code.texts(held)
             texts = [choose(enable, new, before) for new, before in zip(texts, old, strict=True)]
         if reset and cell.kind == "$sdffe":
-            values = self._parts_of(start)
+            values = self._code.texts(start)
             texts = [choose(reset, value, new) for value, new in zip(values, texts, strict=True)]
         return [f"c{number}_{k} = {text};" for k, text in enumerate(texts)]
 
@@ -306,7 +319,7 @@ class _Struct:
             raise LockstepError(f"memory {cell.name} reads what is being written")
         number, width = self._numbers[cell.name], self._narrow(cell)
         enable = self._code.mask(self._net.source(cell.ports["RD_EN"][0]))
-        held = self._parts_of([Source(cell.name, "RD_DATA", i) for i in range(width)])
+        held = self._code.texts([Source(cell.name, "RD_DATA", i) for i in range(width)])
         address = self._code.part(self._net.sources(cell.ports["RD_ADDR"]), 0)
         return [
             f"c{number}_{k} = read(m{number}_{k}, {enable}, {address}, {old});" for k, old in enumerate(held)
@@ -327,17 +340,57 @@ class _Struct:
                       for k in parts(width)]  # fmt: skip
         return lines
 
-    def _child_inputs(self, cell: Cell) -> list[str]:
-        index = self._instances[cell.name]
-        lines = []
-        assert self._child is not None
-        for name in self._child.module.inputs:
-            if name[1:] == CLOCK:
-                continue
-            for k, text in enumerate(self._values(cell.ports[name[1:]])):
-                place = self._place(index, f"i_{name[1:]}_{k}")
-                lines.append(f"put({place}, {index} % LANES, {text});" if self._top else f"{place} = {text};")
+    def _inputs_of(self, cell: Cell) -> list[str]:
+        """Input ports of an instance."""
+        return [name[1:] for name in self._children[cell.kind[1:]].inputs if name[1:] != CLOCK]
+
+    def _child_inputs(self, kind: str) -> list[str]:
+        return [
+            f"{self._place(cell, f'i_{name}_{k}')} = {text};"
+            for cell in self._siblings[kind]
+            for name in self._inputs_of(cell)
+            for k, text in enumerate(self._values(cell.ports[name]))
+        ]
+
+    def _lane_inputs(self, kind: str) -> list[str]:
+        """Inputs of the lanes. What most get from the same port of the next lane moves as a vector."""
+        cells, lines = self._siblings[kind], []
+        for name in self._inputs_of(cells[0]):
+            for k in parts(self._children[kind].widths[f"\\{name}"]):
+                moves = Counter(
+                    (function, origin.kind, origin.port)
+                    for number, cell in enumerate(cells)
+                    if (origin := self._origin(cell.ports[name], k))
+                    and (function := _MOVES.get(origin.lane - number))
+                )
+                move, times = moves.most_common(1)[0] if moves else (None, 0)
+                if move and times > 1:
+                    function, other, port = move
+                    lines.append(
+                        f"for (size_t v = 0; v < vectors(each_{kind}); ++v) "
+                        f"each_{kind}[v].i_{name}_{k} = {function}(each_{other}, &{other}::{port}, v);"
+                    )
+                for number, cell in enumerate(cells):
+                    origin = self._origin(cell.ports[name], k)
+                    if origin and times > 1 and (_MOVES.get(origin.lane - number), *origin[:2]) == move:
+                        continue
+                    text = self._values(cell.ports[name])[k]
+                    lines.append(f"put({self._place(cell, f'i_{name}_{k}')}, {number} % LANES, {text});")
         return lines
+
+    def _origin(self, spec: Spec, number: int) -> "_Origin | None":
+        """The part of a lane's output that part `number` of a signal is, if it is one."""
+        bits = self._net.sources(spec)[PART * number : PART * (number + 1)]
+        first = bits[0]
+        if not isinstance(first, Source) or first.cell not in self._instances or first.index % PART:
+            return None
+        left = self._width(first) - first.index
+        whole = [Source(first.cell, first.port, first.index + i) for i in range(min(PART, left))]
+        # A port of one bit is a mask, the last bit of a wider one is not.
+        if bits != whole or (self._width(first) == 1) != (len(spec) == 1):
+            return None
+        kind = self._net.cells[first.cell].kind[1:]
+        return _Origin(kind, f"o_{first.port}_{first.index // PART}", self._instances[first.cell])
 
 
 def indented(lines: list[str] | Iterator[str], by: int = 4) -> list[str]:
