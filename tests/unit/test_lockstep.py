@@ -91,29 +91,43 @@ class Row(wiring.Component):
 
 
 class Rows(wiring.Component):
-    """Rows side by side; what leaves one is part of what the next one gets."""
+    """Rows side by side, and a unit of another kind beside each.
+
+    What leaves one is what its neighbours get: all of it, or a part; from beside, above or below.
+    """
 
     def __init__(self, rows):
         self._rows = rows
         members = Everything().signature.members
         super().__init__({
             **{f"{name}_{row}": member for name, member in members.items() for row in range(rows)},
-            "count": Out(20),
+            "count": Out(20), "sum": Out(40),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        above = None
-        for number in range(self._rows):
-            row = Row()
+        rows = [Row() for _ in range(self._rows)]
+        others = [Everything() for _ in range(self._rows)]
+        for number, (row, other) in enumerate(zip(rows, others, strict=True)):
             m.submodules[f"row_{number}"] = Once(row, "row")
-            for name in ("a", "b", "c", "go"):
-                value = getattr(self, f"{name}_{number}")
-                m.d.comb += getattr(row, name).eq(value ^ above.x if name == "a" and above else value)
+            m.submodules[f"other_{number}"] = Once(other, "everything")
+            given = {name: getattr(self, f"{name}_{number}") for name in ("a", "b", "c", "go")}
+            if number:
+                given["a"] = given["a"] ^ rows[number - 1].x
+                given["b"] = rows[number - 1].y
+            for name, value in given.items():
+                m.d.comb += getattr(row, name).eq(value)
+            last = number == self._rows - 1
+            m.d.comb += [
+                other.a.eq(row.y), other.b.eq(self.b_0 if last else rows[number + 1].x),
+                other.c.eq(given["c"]), other.go.eq(given["go"] if last else others[number + 1].ready),
+            ]
             for name in ("x", "y", "flags", "ready"):
                 m.d.comb += getattr(self, f"{name}_{number}").eq(getattr(row, name))
-            above = row
-        m.d.sync += self.count.eq(self.count + above.flags)
+        m.d.sync += [
+            self.count.eq(self.count + rows[-1].flags),
+            self.sum.eq(sum((other.x ^ other.y for other in others), self.sum)),
+        ]
         return m
 
 
@@ -162,6 +176,8 @@ def replaced(request):
 def test_all_operations(replaced, flag, seed, tmp_path):
     numbers = random.Random(seed)
     rows, replaced = replaced
+    for move in ("beside", "preceding", "following"):
+        assert (f" {move}(each_" in replaced.program) == (rows > 2), move
     library = compiled(replaced.program, tmp_path, flag)
     handle = ctypes.c_void_p(library.lockstep_new())
 
