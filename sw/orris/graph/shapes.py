@@ -14,6 +14,19 @@ from .graph import Graph, Layout
 from .tensor import Tensor
 
 Shape = tuple[int, ...]
+MOVES = (
+    ops.Concatenate,
+    ops.ExtremeOver,
+    ops.Gather,
+    ops.Pad,
+    ops.Reshape,
+    ops.Resize,
+    ops.Slice,
+    ops.Split,
+    ops.Spread,
+    ops.Transpose,
+)
+"""Operators whose results are values of their first input."""
 
 
 def check_shapes(graph: Graph) -> None:
@@ -25,6 +38,9 @@ def check_shapes(graph: Graph) -> None:
             expected = output_shapes(operator, inputs, outputs, graph.layout)
         except (ModelError, LayerError, IndexError, ValueError) as error:
             raise ModelError(f"{graph.name}: {operator.name}: {error}") from error
+        if isinstance(operator, MOVES) and {tensor.dtype for tensor in outputs} != {inputs[0].dtype}:
+            kind = inputs[0].dtype
+            raise ModelError(f"{graph.name}: {operator.name} makes {kind}, the file claims another type")
         for tensor, shape in zip(outputs, expected, strict=True):
             if tensor.shape != shape:
                 raise ModelError(
@@ -135,6 +151,8 @@ def pool_size(operator: ops.Pool, H: int, W: int) -> tuple[int, int]:
 @output_shapes.register(ops.Mean)
 @output_shapes.register(ops.ExtremeOver)
 def _(operator: Any, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    if not all(inputs[0].shape[axis] for axis in operator.axes):
+        raise ModelError(f"axes {list(operator.axes)} of {list(inputs[0].shape)} hold no values")
     return [_without(inputs[0].shape, operator.axes, operator.keep)]
 
 

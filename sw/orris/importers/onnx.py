@@ -34,9 +34,9 @@ def read_onnx(content: bytes, name: str) -> Graph:
     inputs = [each.name for each in graph.input if each.name not in constants]
     outputs = [each.name for each in graph.output]
     nodes = [_node(node, number) for number, node in enumerate(graph.node) if node.op_type != "Constant"]
-    builder = Builder(name, nodes, constants, _types(model, name), inputs, outputs)
-    _convert(builder, nodes, name)
     try:
+        builder = Builder(name, nodes, constants, _types(model, name), inputs, outputs)
+        _convert(builder, nodes, name)
         return builder.graph()
     except Unsupported as why:
         raise ModelError(f"{name}: {why}") from None
@@ -54,7 +54,7 @@ def _convert(builder: Builder, nodes: list[Node], name: str) -> None:
         except Unsupported as why:
             refusals.add(node.kind, node.name, list(node.outputs), str(why))
             builder.give_up(node)
-        except (IndexError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, IndexError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, ModelError):
                 raise
             raise ModelError(

@@ -126,11 +126,11 @@ def batch_normalization(builder: Builder, node: Node) -> None:
     scale, bias, mean, variance = (
         builder.real_constant(name, "parameters").astype(np.float64) for name in node.inputs[1:5]
     )
-    if node.attributes.get("training_mode", 0) or len(node.outputs) > 1:
+    if node.attributes.get("training_mode", 0) or len(node.outputs) != 1:
         raise Unsupported("in training")
     factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
     shape, _ = builder.type_of(node.input(0))
-    along = (-1, *(1 for _ in shape[2:]))
+    along = (factor.size, *(1 for _ in shape[2:]))
     name, source = node.outputs[0], builder.value(node.input(0))
     factors = builder.new(f"{name} (factors)", factor.astype(np.float32).reshape(along))
     summands = builder.new(f"{name} (summands)", (bias - mean * factor).astype(np.float32).reshape(along))

@@ -5,7 +5,16 @@ import tflite
 
 from ..graph import operators as ops
 from ..graph.operators import Operator
-from .tflite_source import Bounds, Converter, Source, activation, axis_of, need_bytes, need_quantised
+from .tflite_source import (
+    QUANTISED,
+    Bounds,
+    Converter,
+    Source,
+    activation,
+    axis_of,
+    need_bytes,
+    need_quantised,
+)
 from .unsupported import Unsupported
 
 
@@ -141,7 +150,8 @@ def cast(source: Source) -> list[Operator]:
 
 
 def quantize(source: Source) -> list[Operator]:
-    if source.tensor(0).dtype == np.float32 and source.result().quantisation is not None:
+    after = source.result()
+    if source.tensor(0).dtype == np.float32 and after.dtype in QUANTISED and after.quantisation is not None:
         return [ops.Quantise(**source.common())]
     need_quantised(source)
     return [ops.Quantise(**source.common())]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from ..graph import Tensor
 from ..graph import operators as ops
 from ..graph.operators import Operator
-from .tflite_source import Converter, Source, activation, axis_of, image
+from .tflite_source import Converter, Source, activation, axis_of, image, need_quantised
 from .unsupported import Unsupported
 
 
@@ -229,8 +229,9 @@ def nearest_indices(before: int, after: int, corners: bool, centred: bool) -> ND
 
 def resize_bilinear(source: Source) -> list[Operator]:
     options = source.options(tflite.ResizeBilinearOptions())
+    need_quantised(source)
     source.integers(1, "size")
-    if not min(image(source.tensor(0))):
+    if not min(image(source.tensor(0))) or source.tensor(0).dtype != source.result().dtype:
         raise Unsupported(f"of {source.tensor(0).dtype} {list(source.tensor(0).shape)}")
     corners, centred = bool(options.AlignCorners()), bool(options.HalfPixelCenters())
     return [ops.Interpolate(**source.common(source.inputs[:1]), corners=corners, centred=centred)]

@@ -26,4 +26,5 @@ def read_variable(source: Source) -> list[Operator]:
 
 
 def assign_variable(source: Source) -> list[Operator]:
-    return [ops.AssignVariable(**source.common(source.inputs[1:]), variable=_variable(source))]
+    source.tensor(1)
+    return [ops.AssignVariable(**source.common(source.inputs[1:2]), variable=_variable(source))]

@@ -57,8 +57,9 @@ def _table(function: Callable[[NDArray[np.float32]], NDArray], before: Tensor, a
     info = np.iinfo(before.dtype)
     keys = np.arange(info.min, info.max + 1)
     real = np.float32(before.scale) * (keys - before.zero_point).astype(np.float32)
-    results = function(real).astype(np.float32) * (_ONE / np.float32(after.scale))
-    return saturated(rounded(results) + after.zero_point, after)
+    with np.errstate(all="ignore"):  # what is beyond single precision saturates
+        results = function(real).astype(np.float32) * (_ONE / np.float32(after.scale))
+        return saturated(np.nan_to_num(rounded(results)) + after.zero_point, after)
 
 
 # -- 16 bits -----------------------------------------------------------------------------------------------
