@@ -56,20 +56,49 @@ def test_tokens_are_taken_in_order_and_know_when_they_came():
 
 
 # -- memory ----------------------------------------------------------------------------------------------
+def ends(timing: MemoryTiming, *transfers: tuple[bool, int, int]) -> list[int]:
+    """When transfers (writes, words of a row, rows) end that are all offered in cycle 0."""
+    kernel, memory = Kernel(), Memory(timing)
+    engines = {writes: Dma(kernel, memory, writes) for writes in (False, True)}
+    found = [0] * len(transfers)
+
+    def offer():
+        for number, (writes, row_words, rows) in enumerate(transfers):
+            yield engines[writes].free
+            engines[writes].start(row_words, rows, lambda end, number=number: record(number, end))
+
+    def record(number: int, end: int) -> None:
+        found[number] = end
+
+    for engine in engines.values():
+        kernel.start(engine.plan())
+        kernel.start(engine.move())
+    kernel.start(offer())
+    kernel.run()
+    return found
+
+
 def test_long_rows_come_at_the_memorys_rate():
-    reads = Dma(Memory(MemoryTiming(latency=100)), writes=False)
-    assert reads.transfer(0, 3200, 1) == 5 + 100 + 3200 + 3
+    assert ends(MemoryTiming(latency=100), (False, 3200, 1)) == [5 + 100 + 3200 + 3]
 
 
 def test_short_rows_are_limited_by_the_bursts_under_way():
-    reads = Dma(Memory(MemoryTiming(latency=100)), writes=False)
     # Sixteen bursts of one word in each round trip of a little over 100 cycles.
-    assert 1600 / 16 * 100 < reads.transfer(0, 1, 1600) < 1600 / 16 * 105
+    (end,) = ends(MemoryTiming(latency=100), (False, 1, 1600))
+    assert 1600 / 16 * 100 < end < 1600 / 16 * 105
 
 
 def test_half_the_rate_takes_twice_as_long():
-    fast, slow = (Dma(Memory(MemoryTiming(100, rate)), False).transfer(0, 640, 1) for rate in (1.0, 0.5))
+    (fast,), (slow,) = (ends(MemoryTiming(100, rate), (False, 640, 1)) for rate in (1.0, 0.5))
     assert slow - fast == 640
+
+
+def test_reads_and_writes_take_turns():
+    alone = ends(MemoryTiming(latency=100), (False, 3200, 1))
+    long, short = ends(MemoryTiming(latency=100), (True, 3200, 1), (False, 640, 1))
+    # The read has half of the memory until it is through, then the write has all of it.
+    assert abs(short - 100 - 2 * 640) < 100
+    assert abs(long - alone[0] - 640) < 200
 
 
 # -- the array -------------------------------------------------------------------------------------------

@@ -36,7 +36,6 @@ _UP = 2  # from PE to PE
 _PORT = 8  # from the top PE to a finished sum
 _POST = 17  # from the last finished sum to the job's token
 _JOB_SET_UP = 4
-_SKIDS = 2  # beats in the buffer ahead of a row's FIFO
 _MOST_WRITES = _MOST_READS = 0.9  # of a bank's cycles
 _RESPONSES = 16  # words of filters that wait for the Y-bus
 
@@ -154,10 +153,10 @@ class ComputeUnit:
         while True:
             came = yield self._array_items
             run = self._to_array.popleft()
-            fed = max(came + self._pipe, before.fed) + _NEW_RUN
+            walk = max(came + self._pipe, before.fed - before.behind) + _NEW_RUN
             if run["wait_ifmap"]:
                 came = yield self._tokens[run["wait_ifmap"]]
-                fed = max(fed, came + 1 + self._pipe)
+                walk = max(walk, came + 1 + self._pipe)
             if run["last"] and run["wait_ofmap"]:
                 came = yield self._tokens[run["wait_ofmap"]]
             ofmap_free = came + _JOB_SET_UP
@@ -168,12 +167,12 @@ class ComputeUnit:
                 tags = run.get("keep_tags") and k == 0 or told == (begins, rows)
                 told = begins, rows
                 yield self._loaded
-                before = self._pass(run, rows, blocks, bool(tags), before, fed, number)
+                before = self._pass(run, rows, blocks, bool(tags), before, walk, number)
                 if run["last"] and k + 1 == run["passes"]:
                     before = self._finish(run, before, ofmap_free)
                 if k or not run["first"]:
                     self._psums_read(run, before)
-                fed = before.fed
+                walk = before.fed - before.behind
                 self._begun_at.append(before.start)
                 kernel.give(self._begun, kernel.now)
                 number += 1
@@ -181,7 +180,7 @@ class ComputeUnit:
             self._complete(self._post_free + _POST if run["last"] else before.end)
 
     def _pass(
-        self, run: Run, rows: int, blocks: int, same: bool, before: Pass, fed: float, number: int
+        self, run: Run, rows: int, blocks: int, same: bool, before: Pass, walk: float, number: int
     ) -> Pass:
         config, p, q, step = self._config, run["p"], run["q"], run["step"]
         positions, taps, capacity = run["positions"], run["taps"], config.scratchpads.ifmap
@@ -191,8 +190,10 @@ class ComputeUnit:
         # begin so early that no column is waited for.
         through = _SAME_ROWS + config.array.rows  # the walk, to the tile
         # While X-buses still send what their FIFOs hold, as many beats of set-up can follow.
-        behind = min(before.behind, through if same else config.networks.fifo_depth + _SKIDS)
-        arrives = fed - behind + (through if same else feed.set_up + 1)
+        arrives = max(walk + through, before.fed)
+        if not same:
+            told = before.fed - min(before.behind, config.networks.fifo_depth)
+            arrives = max(walk, told) + feed.set_up + 1
         window = first = 0.0
         for column in range(taps // q):
             arrives = max(arrives + feed.column, before.freed((column + 1) * q - capacity))
@@ -219,7 +220,7 @@ class ComputeUnit:
         # The top PE, which has room last, takes part in every beat.
         skew = _UP * (rows - 1)
         last = max(first + (feed.columns - 1) * feed.column, freed(values - capacity) + skew)
-        last = max(last, fed - behind + through + feed.walk)
+        last = max(last, walk + through + feed.walk)
         self._sent = max(first + (feed.columns - 1) * feed.column, freed(values - capacity - feed.held))
         # Columns that have waited together for their filters or values begin together.
         drift = drift_cycles(p, sharing) if start > before.end and pace <= period else 0

@@ -5,8 +5,9 @@ and semaphores. Every constant is the number of pipeline stages or states of a b
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from orris_hw.commands import COMMAND_WORDS, FORMATS, QUEUE_DEPTH, SEMAPHORES, Format
 from orris_hw.config import AcceleratorConfig
@@ -60,7 +61,8 @@ class _Program:
         self._commands, self._kernel = commands, Kernel()
         memory = Memory(timing)
         self._words = config.port_words
-        self._reads, self._writes = Dma(memory, False, self._words), Dma(memory, True, self._words)
+        self._reads = Dma(self._kernel, memory, False, self._words)
+        self._writes = Dma(self._kernel, memory, True, self._words)
         self._tokens = [Tokens() for _ in range(SEMAPHORES + 1)]
         self._compute = ComputeUnit(config, self._kernel, self._tokens, self._give, self._complete)
         self._config = config
@@ -79,6 +81,10 @@ class _Program:
         for process in (
             self._fetch(),
             self._decode(),
+            self._reads.plan(),
+            self._reads.move(),
+            self._writes.plan(),
+            self._writes.move(),
             self._transfers("LOAD", self._reads),
             self._transfers("STORE", self._writes),
             compute.filters(),
@@ -109,14 +115,18 @@ class _Program:
             group = min(_FETCHED, left)
             for _ in range(_FETCHED):
                 yield self._room
-            yield from self._free(self._reads)
+            yield self._reads.free
             # Commands and parameters are taken word by word.
-            end = self._reads.transfer(kernel.now, group * COMMAND_WORDS, 1, self._words) + _FETCH_FIFO
-            for behind in reversed(range(group)):
-                kernel.give(self._fetched, end - behind * COMMAND_WORDS)
+            bring = partial(self._bring, group)
+            self._reads.start(group * COMMAND_WORDS, 1, bring, self._words)
             for _ in range(_FETCHED - group):
                 kernel.give(self._room, kernel.now)
             left -= group
+
+    def _bring(self, commands: int, done: int) -> None:
+        """Commands that have come, one behind the other, the last one with the cycle given."""
+        for behind in reversed(range(commands)):
+            self._kernel.give(self._fetched, done + _FETCH_FIFO - behind * COMMAND_WORDS)
 
     def _decode(self) -> Process:
         kernel = self._kernel
@@ -143,15 +153,10 @@ class _Program:
             self._done(kernel.now + 2)
 
     # -- transfers -----------------------------------------------------------------------------------------
-    def _free(self, dma: Dma) -> Iterator[int]:
-        """Until the engine takes a transfer."""
-        while dma.free > self._kernel.now:
-            yield dma.free
-
     def _transfers(self, kind: str, dma: Dma) -> Process:
         """The load or the store unit: a token, then one transfer per plane, then a token."""
         kernel, queue = self._kernel, self._queues[kind]
-        flights: deque[int] = deque()
+        flights = Tokens(_FLIGHTS)
         while True:
             yield queue.items
             command = queue.commands.popleft()
@@ -162,9 +167,8 @@ class _Program:
                 if command["wait"] and (plane == 0 or each):
                     yield self._tokens[command["wait"]]
                 yield kernel.now + 2
-                while len(flights) >= _FLIGHTS:
-                    yield flights.popleft()
-                yield from self._free(dma)
+                yield flights
+                yield dma.free
                 row_words, rows, beat = command["row_words"], command["rows"], 1.0
                 place = (plane + command.get("ring_start", 0)) % (command.get("ring") or planes)
                 address = command["buffer_address"] + place * command["buffer_plane_stride"]
@@ -173,17 +177,21 @@ class _Program:
                     if not command["parameters"]:
                         beat = self._compute.write_interval(address, row_words * rows)
                 first = command["address"] + plane * command["plane_stride"]
-                done = dma.transfer(
-                    kernel.now, row_words, rows, beat,
+                last = plane + 1 == planes
+                signal = command["signal"] if each or last else 0
+                dma.start(
+                    row_words, rows, partial(self._landed, flights, signal, last), beat,
                     Place(first // WORD_BYTES, command["row_stride"] // WORD_BYTES),
                     Place(address, command["buffer_row_stride"]),
                 )  # fmt: skip
-                flights.append(done)
-                if each or plane + 1 == planes:
-                    self._give(command["signal"], done)
-                if plane + 1 == planes:
-                    self._complete(done + 1)
                 yield kernel.now + 1
+
+    def _landed(self, flights: Tokens, signal: int, last: bool, done: int) -> None:
+        """A plane has arrived, the `last` one of its command."""
+        self._kernel.give(flights, done)
+        self._give(signal, done)
+        if last:
+            self._complete(done + 1)
 
     # -- vector unit ---------------------------------------------------------------------------------------
     def _vectors(self) -> Process:
