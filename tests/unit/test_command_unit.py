@@ -15,6 +15,7 @@ from stream_bench import Bench
 
 BASE = 0x12340
 TINY = preset("tiny")
+STORED = TINY.derive({"control": {"commands": "block_ram"}})
 PORTS = {"LOAD": "load", "RUN": "run", "STORE": "store", "VECTOR": "vector"}
 
 
@@ -157,8 +158,9 @@ def random_program(rng, length, config=TINY, kinds=(LOAD, LOAD, STORE, RUN, VECT
     return program
 
 
+@pytest.mark.parametrize("config", (TINY, STORED), ids=("lut_ram", "block_ram"))
 @pytest.mark.parametrize("case", range(6))
-def test_random_programs(case, seed):
+def test_random_programs(case, config, seed):
     rng = random.Random(seed)
     program = random_program(rng, rng.randint(1, 40))
     if case % 2:  # END is not the last command: what follows is never seen
@@ -166,7 +168,7 @@ def test_random_programs(case, seed):
     else:
         tail = None
     commands = program + ([(END, {}), *tail] if tail is not None else [])
-    machine = Machine(packed(commands), seed, busy=lambda cycle: cycle // 50 % 3 == 1).run()
+    machine = Machine(packed(commands), seed, config, busy=lambda cycle: cycle // 50 % 3 == 1).run()
 
     expected = split(program)
     got = machine.handed_out()
@@ -207,8 +209,9 @@ def test_fetch_stops_when_the_buffer_is_full(seed):
     assert len(machine.decoded) == 60
 
 
+@pytest.mark.parametrize("config", (TINY, STORED), ids=("lut_ram", "block_ram"))
 @pytest.mark.parametrize("held", ["LOAD", "RUN", "STORE"])
-def test_queues_take_in_while_a_unit_is_busy(held, seed):
+def test_queues_take_in_while_a_unit_is_busy(held, config, seed):
     """`QUEUE_DEPTH` commands of one kind wait without holding up the others; one more does."""
     rng = random.Random(seed)
     kind = FORMATS[held]
@@ -219,7 +222,7 @@ def test_queues_take_in_while_a_unit_is_busy(held, seed):
 
     for ahead, passes in ((QUEUE_DEPTH, True), (QUEUE_DEPTH + 1, False)):
         program = [(kind, fields()) for _ in range(ahead)] + [(other, random_fields(rng, other))]
-        machine = Machine(packed(program), seed, accept={held: lambda: False})
+        machine = Machine(packed(program), seed, config, accept={held: lambda: False})
         machine.run(done=lambda machine=machine: machine.bench.cycle == 900)
         got = machine.handed_out()
         assert got[held] == [] and len(got[other.name]) == passes and not machine.ends

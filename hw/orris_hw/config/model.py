@@ -100,7 +100,12 @@ class Vector(_Part):
 
 
 class Control(_Part):
-    """What is checked and counted beside the work; a small FPGA can do without."""
+    """Commands, checks and counters: what a small FPGA can do with less of."""
+
+    commands: Literal["lut_ram", "block_ram"] = Field(
+        default="lut_ram",
+        description='where commands wait; "block_ram": they come and go word by word, 8 cycles more each',
+    )
 
     checks: bool = Field(
         default=True,

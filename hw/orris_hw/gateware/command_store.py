@@ -1,0 +1,133 @@
+"""Commands that wait for their units, in a block RAM."""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from ..commands import COMMAND_BITS, COMMAND_WORDS, QUEUE_DEPTH
+from .transfer_units import INDEX_BITS, indexed
+
+
+class CommandStore(wiring.Component):
+    """A queue of `QUEUE_DEPTH` commands for each of a few kinds, written and read word by word.
+
+    A command is written in 8 consecutive words, its place in the program in the upper half of the last one.
+    Latency 11 cycles from a command's last word to its stream, if no other kind is being read; throughput one
+    command in 10 cycles. Takes block RAM 64 bits wide, and a register for the foremost command of each kind.
+
+    Parameters
+    ----------
+    layouts : mapping of str to data.StructLayout
+        Name and layout of each kind of command.
+
+    Members
+    -------
+    push : In(1), word : In(64), kind : In(number of the kind)
+        `kind` stands still over a command's words.
+    room : Out(kinds)
+        Whether a whole command has room.
+    busy : Out(1)
+        Some command has not been taken.
+    <name> : Out(stream of indexed(layout)), for each kind
+
+    Raises
+    ------
+    ValueError
+        If a layout leaves no room for the place in the program.
+    """
+
+    def __init__(self, layouts: Mapping[str, data.StructLayout]):
+        for name, layout in layouts.items():
+            if layout.size > COMMAND_BITS - INDEX_BITS:
+                raise ValueError(f"{name} takes {layout.size} bits, more than {COMMAND_BITS - INDEX_BITS}")
+        self._layouts = dict(layouts)
+        super().__init__(
+            {
+                "push": In(1),
+                "word": In(64),
+                "kind": In(range(max(2, len(layouts)))),
+                "room": Out(len(layouts)),
+                "busy": Out(1),
+                **{name: Out(stream.Signature(indexed(layout))) for name, layout in layouts.items()},
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        kinds, kind_bits = len(self._layouts), len(self.kind)
+        slot_bits, place_bits = exact_log2(QUEUE_DEPTH), exact_log2(COMMAND_WORDS)
+        m.submodules.words = words = memory.Memory(
+            shape=64, depth=1 << (kind_bits + slot_bits + place_bits), init=[]
+        )
+        write, read = words.write_port(), words.read_port()
+
+        def per_kind(name: str, shape: Any) -> list[Signal]:
+            return [Signal(shape, name=f"{name}_{kind}") for kind in range(kinds)]
+
+        # Commands held, and those of them that are not yet in the register of their kind.
+        held, waiting = per_kind("held", range(QUEUE_DEPTH + 1)), per_kind("waiting", range(QUEUE_DEPTH + 1))
+        first, last = per_kind("first", slot_bits), per_kind("last", slot_bits)  # slots read and written next
+        stored, fetched, taken = Signal(kinds), Signal(kinds), Signal(kinds)  # a whole command, in this cycle
+
+        place = Signal(place_bits)
+        m.d.comb += [
+            write.addr.eq(Cat(place, Array(last)[self.kind], self.kind)),
+            write.data.eq(self.word),
+            write.en.eq(self.push),
+        ]
+        with m.If(self.push):
+            m.d.sync += place.eq(place + 1)
+            with m.If(place == COMMAND_WORDS - 1):
+                m.d.comb += stored.eq(1 << self.kind)
+
+        # Reading: one command at a time, of the first kind whose register is free.
+        reading, asked, arriving = Signal(kind_bits), Signal(place_bits), Signal(place_bits)
+        asks, arrives = Signal(), Signal()
+        full = Signal(kinds)
+        m.d.sync += [arrives.eq(asks), arriving.eq(asked)]
+        m.d.comb += [read.en.eq(asks), read.addr.eq(Cat(asked, Array(first)[reading], reading))]
+        wanted = Cat((waiting[kind] != 0) & ~full[kind] for kind in range(kinds))
+        with m.FSM():
+            with m.State("CHOOSE"):
+                for kind in reversed(range(kinds)):
+                    with m.If(wanted[kind]):
+                        m.d.sync += reading.eq(kind)
+                with m.If(wanted.any()):
+                    m.next = "READ"
+            with m.State("READ"):
+                m.d.comb += asks.eq(1)
+                m.d.sync += asked.eq(asked + 1)
+                with m.If(asked == COMMAND_WORDS - 1):
+                    m.next = "ARRIVE"
+            with m.State("ARRIVE"):
+                m.d.comb += fetched.eq(1 << reading)
+                m.next = "CHOOSE"
+
+        for kind, (name, layout) in enumerate(self._layouts.items()):
+            port = getattr(self, name)
+            command = Signal(COMMAND_BITS, name=f"command_{kind}", reset_less=True)
+            for number in range(COMMAND_WORDS):
+                with m.If(arrives & (reading == kind) & (arriving == number)):
+                    m.d.sync += command[64 * number : 64 * (number + 1)].eq(read.data)
+            m.d.comb += [
+                port.valid.eq(full[kind]),
+                port.payload.command.eq(command[: layout.size]),
+                port.payload.index.eq(command[-INDEX_BITS:]),
+                taken[kind].eq(port.valid & port.ready),
+                self.room[kind].eq(held[kind] != QUEUE_DEPTH),
+            ]
+            m.d.sync += [
+                held[kind].eq(held[kind] + stored[kind] - taken[kind]),
+                waiting[kind].eq(waiting[kind] + stored[kind] - fetched[kind]),
+                last[kind].eq(last[kind] + stored[kind]),
+                first[kind].eq(first[kind] + fetched[kind]),
+                full[kind].eq((full[kind] | fetched[kind]) & ~taken[kind]),
+            ]
+        m.d.comb += self.busy.eq(reduce(or_, (count != 0 for count in held)))
+        return m
