@@ -60,9 +60,17 @@ class ModelWriter:
         return self.tensor(array.shape, dtype, values=array)
 
     def operator(
-        self, kind: str, inputs: Sequence[int], outputs: Sequence[int], options: object = None
+        self,
+        kind: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        options: object = None,
+        custom: tuple[str, bytes] | None = None,
     ) -> None:
-        """An operator by the format's name; `options` is an object of the schema."""
+        """An operator by the format's name; `options` is an object of the schema.
+
+        `custom` is the name and the options of one that is not the format's own, of kind "CUSTOM".
+        """
         code = schema.OperatorCodeT()
         code.builtinCode = getattr(schema.BuiltinOperator, kind)
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
@@ -70,6 +78,8 @@ class ModelWriter:
         node = schema.OperatorT()
         node.opcodeIndex = len(self._codes)
         node.inputs, node.outputs = list(inputs), list(outputs)
+        if custom is not None:
+            code.customCode, node.customOptions = custom[0], list(custom[1])
         if options is not None:
             node.builtinOptions = options
             name = type(options).__name__.removesuffix("T")

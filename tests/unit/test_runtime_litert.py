@@ -30,17 +30,20 @@ def test_logistic(tmp_path, scale):
     check(tmp_path, content, 1, np.arange(-128, 128).astype(np.int8).reshape(1, 256))
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16])
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("same_scale", [True, False])
 @pytest.mark.parametrize(
     "shape, axes", [((1, 7, 5, 12), (1, 2)), ((1, 8, 8, 3), (2,)), ((2, 4, 4, 6), (1, 2))]
 )
-def test_mean(tmp_path, shape, axes, same_scale, keep):
+def test_mean(tmp_path, shape, axes, same_scale, keep, dtype):
     reduced = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
     result = reduced if keep else tuple(size for axis, size in enumerate(shape) if axis not in axes)
-    scales, zeros = ((0.04, 0.04), (-5, -5)) if same_scale else ((0.04, 0.013), (-5, 9))
+    zero = {np.int8: -5, np.uint8: 100, np.int16: 0}[dtype]
+    scales, zeros = ((0.04, 0.04), (zero, zero)) if same_scale else ((0.04, 0.013), (zero, zero and 9))
     made = options("ReducerOptions", keepDims=keep)
-    check(tmp_path, one("MEAN", shape, result, made, scales=scales, zeros=zeros, constants=(axes,)))
+    fields = dict(scales=scales, zeros=zeros, constants=(axes,), dtype=dtype)
+    check(tmp_path, one("MEAN", shape, result, made, **fields))
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8])

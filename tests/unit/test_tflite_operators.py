@@ -183,3 +183,33 @@ def test_filling(tmp_path, dtype):
     result = model.tensor((1, 5, 6), dtype, 0.1, zero)
     model.operator("PADV2", [source, amounts, fill], [result], options("PadV2Options"))
     check(tmp_path, model.write([source], [result]))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    "padding, stride, size", [(0, 2, (10, 8)), (1, 2, (11, 9)), (0, 1, (5, 4)), (0, 3, (15, 12))]
+)
+def test_transposed_convolution(tmp_path, padding, stride, size, bias):
+    rng, model = np.random.default_rng(1), ModelWriter()
+    source = model.tensor((1, 5, 4, 6), np.int8, 0.05, 4)
+    scales, filters = rng.uniform(0.005, 0.02, 8), rng.integers(-127, 128, (8, 3, 3, 6))
+    weights = model.tensor(filters.shape, np.int8, scales, values=filters)
+    inputs = [model.constant((1, *size, 8)), weights, source]
+    if bias:
+        inputs.append(model.tensor((8,), np.int32, scales * 0.05, values=rng.integers(-999, 999, 8)))
+    result = model.tensor((1, *size, 8), np.int8, 0.4, -9)
+    made = options("TransposeConvOptions", padding=padding, strideH=stride, strideW=stride)
+    model.operator("TRANSPOSE_CONV", inputs, [result], made)
+    check(tmp_path, model.write([source], [result]))
+
+
+@pytest.mark.parametrize("axis", [1, 3])
+def test_concatenation_of_other_scales(tmp_path, axis):
+    """Which unsigned values may have."""
+    model = ModelWriter()
+    parts = [model.tensor((1, 4, 3, 8), np.uint8, scale, zero) for scale, zero in ((0.1, 5), (0.03, 90))]
+    shape = [1, 4, 3, 8]
+    shape[axis] *= 2
+    joined = model.tensor(shape, np.uint8, 0.1, 5)
+    model.operator("CONCATENATION", parts, [joined], options("ConcatenationOptions", axis=axis))
+    check(tmp_path, model.write(parts, [joined]))

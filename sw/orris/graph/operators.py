@@ -234,7 +234,9 @@ class Cast(Operator):
 
 @dataclass(frozen=True, kw_only=True)
 class Quantise(Operator):
-    """Real numbers, or numbers of another scale, to those of the output."""
+    """Real numbers, or numbers of another scale, to those of the output; `single`: in single precision."""
+
+    single: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +250,35 @@ class ArgMax(Operator):
 
     axis: int
     keep: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detections(Operator):
+    """The best boxes that do not overlap, of encoded ones, their scores and anchors.
+
+    Outputs are boxes, classes, scores, and how many there are.
+
+    Parameters
+    ----------
+    most : boxes. classes : without a background. classes_of_a_box : that come with each box.
+    by_class : boxes are chosen in each class by itself, up to `of_a_class`.
+    least_score, overlap : bounds; an overlap is the common area over that of both boxes.
+    scales : that encodings (y, x, height, width) are divided by.
+    """
+
+    most: int
+    classes: int
+    classes_of_a_box: int
+    by_class: bool
+    of_a_class: int
+    least_score: float
+    overlap: float
+    scales: tuple[float, float, float, float]
+
+    @property
+    def of_a_box(self) -> int:
+        """Classes that a box can come with."""
+        return min(self.classes_of_a_box, self.classes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -251,6 +251,17 @@ def _(operator: ops.Gather, inputs: list[Tensor], outputs: list[Tensor], layout:
 
 
 @output_shapes.register
+def _(operator: ops.Detections, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
+    (_, boxes, coordinates), (_, rows, classes), anchors = (tensor.shape for tensor in inputs)
+    if not boxes or boxes != rows or coordinates < 4 or anchors != (boxes, 4):
+        raise ModelError(f"{boxes} boxes of {coordinates} numbers, {rows} scores, anchors {list(anchors)}")
+    if classes - operator.classes not in (0, 1):
+        raise ModelError(f"scores of {classes} classes, expected {operator.classes}, or a background besides")
+    places = operator.most * (1 if operator.by_class else operator.classes_of_a_box)
+    return [(1, places, 4), (1, places), (1, places), (1,)]
+
+
+@output_shapes.register
 def _(operator: ops.ReadVariable, inputs: list[Tensor], outputs: list[Tensor], layout: Layout) -> list[Shape]:
     return [outputs[0].shape]
 

@@ -76,6 +76,8 @@ def _layer(
             raise NotVector("a mean over other axes than height and width")
         case ops.Clamp() | ops.Quantise():
             layer = PoolLayer(kind="average", R=1, S=1, **shape)
+            if isinstance(operator, ops.Quantise) and operator.single:
+                raise NotVector("in real numbers")
             bounds, factor = (None, None), before.scale / after.scale
             if isinstance(operator, ops.Clamp):
                 bounds = operator.bounds

@@ -188,6 +188,7 @@ class _Subgraph:
             tensors=self.tensors,
             handles=self._handles,
             options=lambda table: self.options(node, table),
+            custom=numbers(node.CustomOptionsAsNumpy()).astype(np.uint8).tobytes(),
         )
 
 

@@ -93,9 +93,6 @@ def clamp(bounds: Bounds) -> Converter:
 
 def mean(source: Source) -> list[Operator]:
     need_quantised(source)
-    before, after = source.tensor(0), source.result()
-    if before.dtype == np.uint8 and before.quantisation == after.quantisation:
-        raise Unsupported("of uint8 values without a change of scale")
     axes, keep = _axes(source)
     return [ops.Mean(**source.common(source.inputs[:1]), axes=axes, keep=keep)]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..graph import operators as ops
 from ..graph.operators import Operator
 from ..layers import Padding, same_padding
-from .tflite_source import Converter, Source, activation, image, need_quantised
+from .tflite_source import QUANTISED, Converter, Source, activation, image, need_quantised
 from .unsupported import Unsupported
 
 
@@ -93,6 +93,50 @@ def depthwise_conv_2d(source: Source) -> list[Operator]:
     weights = source.derived(source.tensor(1), values.transpose(3, 0, 1, 2), "M, C, R, S")
     options = source.options(tflite.DepthwiseConv2DOptions())
     return [_convolution(source, options, weights, (R, S), channels)]
+
+
+def transpose_conv(source: Source) -> list[Operator]:
+    """A convolution, turned round, of the ifmap with zeros between its values.
+
+    Inputs are the shape of the result, filters (M, R, S, C) and the ifmap.
+    """
+    options = source.options(tflite.TransposeConvOptions())
+    before, after, filters = source.tensor(2), source.result(), source.tensor(1)
+    for tensor in (before, after):
+        if tensor.dtype not in QUANTISED or tensor.quantisation is None:
+            raise Unsupported(f"tensor '{tensor.name}' is of type {tensor.dtype}, or has no scale")
+    values, stride = _weights(source, 4), _strides(options)
+    sizes, results = image(before), image(after)
+    spread = [(size - 1) * step + 1 for size, step in zip(sizes, stride, strict=True)]
+    padding = _turned_padding(options.Padding(), spread, results, values.shape[1:3], stride)
+    turned = source.derived(filters, values[:, ::-1, ::-1].transpose(0, 3, 1, 2), "M, C, R, S, turned round")
+    operators: list[Operator] = []
+    ifmap = before.name
+    if stride != (1, 1):
+        ifmap = source.part("spread", (before.shape[0], *spread, before.shape[3]), before)
+        operators.append(ops.Spread(**source.step("spread", [before.name], [ifmap]), factors=stride))
+    bias = [source.inputs[3]] if len(source.inputs) > 3 and source.inputs[3] else []
+    bounds = activation(options.FusedActivationFunction())
+    rounding = "single" if before.dtype == np.int16 else "double"
+    common = source.common([ifmap, turned, *bias])
+    return [*operators, ops.Convolution(**common, padding=padding, bounds=bounds, rounding=rounding)]
+
+
+def _turned_padding(
+    scheme: int, spread: list[int], results: tuple[int, int], taps: tuple[int, int], stride: tuple[int, int]
+) -> Padding:
+    """What is left of each side's reach when that of the convolution the other way is taken off."""
+    if scheme not in (tflite.Padding.SAME, tflite.Padding.VALID):
+        raise Unsupported(f"padding scheme {scheme}")
+    same = same_padding(*results, *taps, *stride) if scheme == tflite.Padding.SAME else Padding()
+    first = [tap - 1 - taken for tap, taken in zip(taps, (same.top, same.left), strict=True)]
+    last = [
+        result - size + tap - 1 - begin
+        for result, size, tap, begin in zip(results, spread, taps, first, strict=True)
+    ]
+    if min(first + last) < 0 or any(end >= tap for end, tap in zip(last, taps, strict=True)):
+        raise Unsupported(f"from {spread} to {list(results)} with a filter of {taps[0]} x {taps[1]}")
+    return Padding(first[0], first[1], last[0], last[1])
 
 
 def fully_connected(source: Source) -> list[Operator]:

@@ -15,12 +15,24 @@ def concatenation(source: Source) -> list[Operator]:
     options = source.options(tflite.ConcatenationOptions())
     if activation(options.FusedActivationFunction()) != (None, None):
         raise Unsupported("with an activation function")
-    for index in range(len(source.inputs)):
-        if source.tensor(index).quantisation != source.result().quantisation:
-            raise Unsupported("its inputs have another scale than its output")
-    return [
-        ops.Concatenate(**source.common(), axis=axis_of(source, options.Axis(), len(source.result().shape)))
-    ]
+    after, operators, names = source.result(), [], []
+    for index, name in enumerate(source.inputs):
+        tensor = source.tensor(index)
+        if tensor.quantisation != after.quantisation:
+            name = source.part(f"part {index}", tensor.shape, after)
+            operators.append(_rescaled(source, tensor, name, f"part {index}"))
+        names.append(name)
+    axis = axis_of(source, options.Axis(), len(after.shape))
+    return [*operators, ops.Concatenate(**source.common(names), axis=axis)]
+
+
+def _rescaled(source: Source, tensor: Tensor, to: str, note: str) -> Operator:
+    """A part of a concatenation that has another scale, which only unsigned ones may have."""
+    after = source.result()
+    scaled = tensor.quantisation is not None and after.quantisation is not None
+    if not scaled or {tensor.dtype, after.dtype} != {np.dtype(np.uint8)}:
+        raise Unsupported("its inputs have another scale than its output")
+    return ops.Quantise(**source.step(note, [tensor.name], [to]), single=True)
 
 
 Pairs = tuple[tuple[int, int], ...]

@@ -1,6 +1,7 @@
 """What each TFLite operator becomes in a graph."""
 
 from . import tflite_arithmetic as arithmetic
+from . import tflite_detection as detection
 from . import tflite_layers as layers
 from . import tflite_moves as moves
 from . import tflite_variables as variables
@@ -15,6 +16,7 @@ CONVERTERS: dict[str, Converter] = {
     "CAST": arithmetic.cast,
     "CONCATENATION": moves.concatenation,
     "CONV_2D": layers.conv_2d,
+    "CUSTOM TFLite_Detection_PostProcess": detection.detections,
     "DEPTHWISE_CONV_2D": layers.depthwise_conv_2d,
     "DEPTH_TO_SPACE": moves.depth_to_space,
     "DEQUANTIZE": arithmetic.dequantize,
@@ -58,6 +60,7 @@ CONVERTERS: dict[str, Converter] = {
     "SUB": arithmetic.subtract,
     "TANH": arithmetic.activation_function("tanh", wide=True),
     "TRANSPOSE": moves.transpose,
+    "TRANSPOSE_CONV": layers.transpose_conv,
     "UNPACK": moves.unpack,
     "VAR_HANDLE": variables.var_handle,
 }

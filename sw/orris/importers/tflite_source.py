@@ -32,6 +32,7 @@ class Source:
     tensors : of the graph; a converter may add constants in another layout.
     handles : the variable that each handle stands for.
     options : gives the options in the class that it is called with an object of.
+    custom : options of an operator that the format does not know.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Source:
     tensors: dict[str, Tensor]
     handles: dict[str, str]
     options: Callable[[Any], Any]
+    custom: bytes = b""
 
     def tensor(self, index: int) -> Tensor:
         """Input `index`."""

@@ -28,6 +28,7 @@ HOST_REASONS: dict[type[ops.Operator], str] = {
     ops.ExtremeOver: "a comparison of values",
     ops.Interpolate: "interpolation",
     ops.Cast: "another type",
+    ops.Detections: "a choice of boxes",
     ops.Quantise: "change of scale",
     ops.Dequantise: "real numbers",
     ops.ArgMax: "an index, not values",

@@ -10,7 +10,7 @@ from ..graph import Arithmetic, Graph
 from ..graph import operators as ops
 from ..graph.quantised import from_signed, quantised_convolution, quantised_rows, to_signed
 from ..graph.shapes import file_shape
-from . import images, layout_kernels, onnx_kernels, tflite_functions, tflite_kernels
+from . import detection, images, layout_kernels, onnx_kernels, tflite_functions, tflite_kernels
 
 Kernel = Callable[[Graph, Any, list[NDArray]], list[NDArray]]
 
@@ -60,6 +60,7 @@ _TFLITE: dict[type[ops.Operator], Kernel] = {
     ops.Clamp: tflite_kernels.clamp,
     ops.Softmax: tflite_kernels.softmax,
     ops.Subtract: tflite_kernels.subtract,
+    ops.Detections: detection.detections,
     ops.Extreme: tflite_kernels.extreme,
     ops.Slope: tflite_kernels.slope,
     ops.Interpolate: tflite_kernels.interpolate,

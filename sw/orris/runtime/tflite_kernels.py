@@ -89,6 +89,10 @@ def quantise(graph: Graph, operator: ops.Quantise, inputs: Values) -> Values:
         real = inputs[0].astype(np.float32) / np.float32(after.scale)
         with np.errstate(invalid="ignore"):
             return [saturated(np.nan_to_num(rounded(real)) + after.zero_point, after)]
+    if operator.single:
+        factor = np.float32(before.scale) * (np.float32(1) / np.float32(after.scale))
+        real = inputs[0].astype(np.float32) * factor - np.float32(before.zero_point) * factor
+        return [saturated(rounded(real) + after.zero_point, after)]
     result = scaled(inputs[0].astype(np.int64) - before.zero_point, before.scale / after.scale)
     return [saturated(result + after.zero_point, after)]
 
