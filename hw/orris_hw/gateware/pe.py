@@ -116,10 +116,11 @@ class PE(wiring.Component):
         state = pass_state(config)
         current = Signal(state, reset_less=True)
         # Fields are shifted in, each group in its order.
-        sizes = Signal(data.ArrayLayout(FIELD_BITS, PassField.FORWARD.value), reset_less=True)
-        ends = Signal(data.ArrayLayout(FIELD_BITS, len(PassField) - len(sizes)), reset_less=True)
+        again = PassField.FORWARD.value  # the first of those that may be sent again
+        sizes = Signal(data.ArrayLayout(FIELD_BITS, again), reset_less=True)
+        ends = Signal(data.ArrayLayout(FIELD_BITS, len(PassField) - again), reset_less=True)
         following = Signal(state)
-        fields = [*reversed(list(sizes)), *reversed(list(ends))]
+        fields = [group[k] for group in (sizes, ends) for k in reversed(range(len(group)))]
         m.d.comb += [following[name].eq(fields[PassField[name.upper()]]) for name, _ in state]
         active, loading, loaded = Signal(), Signal(), Signal()
         load_word = Signal(range(spads.filter))
