@@ -24,7 +24,7 @@ from .program import Timing
 AIMS = {"time": 1.0, "energy": 0.0}
 """Named aims: the weight of time."""
 _CONSIDERED = 16
-_PASSES = 12_000  # that are timed in all, for one layer
+_PASSES = 6_000  # that are timed in all, for one layer
 _STEP = 0.005  # a difference in the aim that is none
 _WORDS_STEP = 0.1  # likewise, of the logarithm of memory words
 

@@ -128,7 +128,7 @@ def least_memory_words(mapping: Mapping, group: int) -> int:
 
 
 def might_share(mapping: Mapping, group: int) -> bool:
-    """There is room for half the ifmap tiles of so many windows, and for filters that all of them use."""
+    """There may be room for half the ifmap tiles of so many windows, and for filters that all of them use."""
     needs, areas = mapping.needs, max(mapping.epochs, key=lambda epoch: len(epoch[0]))[0]
     tiles = sum((area.end_block - area.first_block) * mapping.planes(area.part).largest for area in areas)
     filters = needs.filters * max(mapping.slots_per_tile)

@@ -158,7 +158,7 @@ class Mapping:
         """New ifmap values of a PE from one position to the next."""
         return self.q * min(self.layer.V, part.S)
 
-    @property
+    @cached_property
     def block(self) -> int:
         return self.config.block
 
@@ -194,7 +194,7 @@ class Mapping:
     def parts(self) -> list[Part]:
         return parts(self.layer, self.chunk, self.q, self.rows, part_rows(self.layer), self.part_columns)
 
-    @property
+    @cached_property
     def passes(self) -> int:
         """Passes behind one ofmap value."""
         return sum(part.passes for part in self.parts)

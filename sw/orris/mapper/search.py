@@ -271,7 +271,10 @@ class _Search:
 
     def _mappings(self, shape: dict[str, int], pixel_lanes: int) -> Iterator[Mapping]:
         residencies = list(self._residencies(shape, pixel_lanes))
+        alone = None
         for order in self._orders:
+            if order == "windows" and alone is not None and not might_share(alone, 0):
+                continue
             for residency in residencies:
                 try:
                     mapping = Mapping(
@@ -282,6 +285,7 @@ class _Search:
                     self.reason = str(error)
                     continue
                 yield mapping
+                alone = mapping
                 if mapping.buffer.ifmap.slots >= min(2, mapping.needs.contents):
                     if order == "filters" and not mapping.filters_stay:
                         yield from self._groups(mapping, shape, residencies)
