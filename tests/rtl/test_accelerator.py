@@ -25,3 +25,11 @@ def test_layers(simulator, name, seed, tmp_path):
     config = CONFIGURATIONS[name]
     more = dict(layers=LAYERS[name], cycles=60_000)
     bench(top(config), "accelerator", simulator, config, seed, tmp_path, **more)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS[:1])
+def test_layers_through_a_port_of_256_bits(simulator, seed, tmp_path):
+    """Bursts begin and end anywhere in a beat of 32 bytes."""
+    config = preset("tiny").derive({"memory": {"port_bits": 256}})
+    more = dict(layers=[POINTWISE, SMALL], cycles=60_000)
+    bench(top(config), "accelerator", simulator, config, seed, tmp_path, **more)

@@ -96,6 +96,7 @@ async def layers(dut: Any, stall: float) -> None:
         work.append((compile_layer(layer, mapping, config, data.weights, data.requant, base=BASE),
                      data.ifmap, golden))  # fmt: skip
     size = max(compiled.memory_size for compiled, _, _ in work) + MARGIN
+    size += -size % config.port_bytes  # whole beats
     memory, host = Memory(dut, "m_axi", size, stall), Host(dut, "s_axi", stall)
     await start(dut, top(config))
     device = await bridge(Device)(BenchTransport(dut, memory, host), config)
