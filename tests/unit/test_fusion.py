@@ -113,6 +113,11 @@ def test_what_does_not_fit_is_refused():
     unseen = PoolLayer(kind="max", R=2, S=2, U=8, V=8, **SHAPE)
     with pytest.raises(MappingError, match="sees none of the ofmap rows from 2 on"):
         map_layer(LAYER, TINY, after=unseen, e=2)
+    long = ConvLayer(name="conv", M=1, C=1, H=9000, W=1, R=1, S=1)
+    wide = TINY.derive({"global_buffer": {"depth": 4096}})
+    whole = PoolLayer(kind="max", C=1, H=9000, W=1)
+    with pytest.raises(MappingError, match="pool sees 8192 ofmap rows at once, more than 8191"):
+        map_layer(long, wide, after=whole, e=1, positions=1)
     data, mapping = random_layer_data(LAYER, 0), map_layer(LAYER, TINY, after=TAILS["add"])
     with pytest.raises(TensorError, match="parameters of the fused layer are NoneType, but it is AddLayer"):
         compile_layer(LAYER, mapping, TINY, data.weights, data.requant)

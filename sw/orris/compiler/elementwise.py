@@ -8,10 +8,11 @@ from orris_hw.config import AcceleratorConfig
 
 from ..golden import ROUNDINGS, AddParameters
 from ..layers import AddLayer, ConcatLayer, UpsampleLayer
+from ..mapper.fusion import VECTOR_LOOP
 from .errors import CompileError
 from .layout import WORD_BYTES
 from .places import Placement
-from .pooling import LIMIT, PLANES
+from .pooling import PLANES
 from .vector_pipeline import Transfer, VectorTile
 
 _TILES = 8
@@ -32,7 +33,7 @@ def add_tiles(
 ) -> Iterator[VectorTile]:  # fmt: skip
     """All words of the tensors, from the first to the last."""
     total = layer.N * ofmap.layout.blocks * ofmap.layout.plane_words
-    size = _tile_words(total, min(LIMIT, config.glb_words // 6))
+    size = _tile_words(total, min(VECTOR_LOOP, config.glb_words // 6))
     work = add_work(parameters) | {
         "planes": 1, "rows": 1, "source": 0, "source_column_stride": 1, "target": 0,
         "target_column_stride": 1,
@@ -88,7 +89,7 @@ def upsample_tiles(
             f"global buffer of {config.name} has {half}: enlarge global_buffer.depth, or use two layers"
         )
     size = _tile_words(rows * width, half // (1 + factor * factor))
-    across = min(width, size, LIMIT)
+    across = min(width, size, VECTOR_LOOP)
     down = max(1, min(size // width, PLANES))
     for first in range(0, rows, down):
         for left in range(0, width, across):
@@ -153,7 +154,7 @@ def concat_tiles(
     while sizes[-1] > 1:
         sizes.append(ceil(sizes[-1] / 2))
     size = next((size for size in sizes if half // most(size) >= min(pixels, 32)), sizes[-1])
-    across = _tile_words(layer.N * pixels, min(LIMIT, half // most(size), pixels))
+    across = _tile_words(layer.N * pixels, min(VECTOR_LOOP, half // most(size), pixels))
     for image in range(layer.N):
         for first in range(0, blocks, size):
             end = min(blocks, first + size)

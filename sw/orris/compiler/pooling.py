@@ -16,14 +16,13 @@ from orris_hw.config import AcceleratorConfig
 
 from ..golden import ROUNDINGS, PoolParameters
 from ..layers import PoolLayer
+from ..mapper.fusion import VECTOR_LOOP
 from .average import average_scale
 from .layout import WORD_BYTES
 from .places import Placement
 from .vector_counts import COMMAND_CYCLES
 from .vector_pipeline import Transfer, VectorTile
 
-LIMIT = (1 << 13) - 1
-"""Rows, columns and taps of a VECTOR."""
 PLANES = (1 << 12) - 1
 
 
@@ -89,11 +88,11 @@ class _Pooling:
     def _shape(self, words: int) -> TileShape | None:
         """The largest tile of so many words: whole rows, then whole blocks, if they fit."""
         layer = self._layer
-        if max(layer.R, layer.S) > LIMIT or self._words(1, 1) > words:
+        if max(layer.R, layer.S) > VECTOR_LOOP or self._words(1, 1) > words:
             return None
-        columns = _most(min(layer.F, LIMIT), lambda n: self._words(1, n) <= words)
+        columns = _most(min(layer.F, VECTOR_LOOP), lambda n: self._words(1, n) <= words)
         columns = ceil(layer.F / ceil(layer.F / columns))
-        rows = _most(min(layer.E, LIMIT), lambda n: self._words(n, columns) <= words)
+        rows = _most(min(layer.E, VECTOR_LOOP), lambda n: self._words(n, columns) <= words)
         rows = ceil(layer.E / ceil(layer.E / rows))
         blocks = self._blocks
         whole = rows == layer.E and columns == layer.F
@@ -153,8 +152,8 @@ class _Pooling:
     def _pieces(self, block: int, e: int, f: int) -> Iterator[VectorTile]:
         """One window of one block, piece by piece."""
         (y, y_end), (x, x_end) = self._y.window(e), self._x.window(f)
-        columns = min(x_end - x, self._half - 1, LIMIT)
-        rows = min(y_end - y, (self._half - 1) // columns, LIMIT)
+        columns = min(x_end - x, self._half - 1, VECTOR_LOOP)
+        rows = min(y_end - y, (self._half - 1) // columns, VECTOR_LOOP)
         cuts = [
             ((top, min(y_end, top + rows)), (left, min(x_end, left + columns)))
             for top in range(y, y_end, rows)

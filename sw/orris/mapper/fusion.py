@@ -15,6 +15,9 @@ from ..layers.windows import WindowAxis
 Tail = PoolLayer | AddLayer
 """What can be fused."""
 
+VECTOR_LOOP = (1 << 13) - 1
+"""Rows, columns and taps of a VECTOR."""
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -80,6 +83,8 @@ class Fusion:
             for each in stretches_.values():
                 if not each.places and not each.keep:
                     return f"{tail.name} sees none of the ofmap {what} from {each.first} on"
+                if each.held > VECTOR_LOOP:
+                    return f"{tail.name} sees {each.held} ofmap {what} at once, more than {VECTOR_LOOP}"
         return None
 
     # -- words of one channel block ------------------------------------------------------------------------
