@@ -261,13 +261,7 @@ def test_missing_port():
 def test_on_chip_memory():
     """The same with an iCEBreaker's memory and clock, the slowest possible sampling of the line, and an
     accelerator that does without whatever a configuration can do without."""
-    config = preset("tiny").derive(
-        {
-            "global_buffer": {"read_ports": 1, "write_ports": 1},
-            "vector": {"lanes": 0},
-            "control": {"checks": False, "counters": "few"},
-        }
-    )
+    config = preset("ecp5-25f").derive({"control": {"checks": False}})
     with BoardSimulator(SystemParameters(config, Spram(), 12_000_000, BAUD)) as simulator:
         link = SerialLink(simulator.port, BAUD, PATIENCE)
         transport = SerialTransport(link)

@@ -58,7 +58,7 @@ def test_unknown_base(toml):
     path = toml('base = "eyeris-v1"\n')
     assert refusal(path) == (
         f"{path}: no preset 'eyeris-v1'; did you mean 'eyeriss-v1'? "
-        "(presets: tiny, eyeriss-v1, orris-168, ulx3s-85f)"
+        "(presets: tiny, eyeriss-v1, orris-168, ulx3s-85f, ecp5-25f)"
     )
 
 
@@ -86,11 +86,12 @@ def test_unknown_preset_names_the_nearest_and_all():
     with pytest.raises(ConfigError) as caught:
         preset("oris-168")
     assert str(caught.value) == (
-        "no preset 'oris-168'; did you mean 'orris-168'? (presets: tiny, eyeriss-v1, orris-168, ulx3s-85f)"
+        "no preset 'oris-168'; did you mean 'orris-168'? "
+        "(presets: tiny, eyeriss-v1, orris-168, ulx3s-85f, ecp5-25f)"
     )
     with pytest.raises(ConfigError) as caught:
         preset("zzz")
-    assert str(caught.value) == "no preset 'zzz' (presets: tiny, eyeriss-v1, orris-168, ulx3s-85f)"
+    assert str(caught.value) == "no preset 'zzz' (presets: tiny, eyeriss-v1, orris-168, ulx3s-85f, ecp5-25f)"
 
 
 def test_every_preset_says_what_it_is_for():

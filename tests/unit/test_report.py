@@ -80,8 +80,10 @@ def test_levels_run_outwards():
     assert {movement.level for movement in movements(dict.fromkeys(NAMES, 0))} == set(LEVELS)
 
 
-def test_what_is_not_counted_is_not_shown():
+def test_what_is_not_counted_is_not_shown(report):
     few = {"cycles": 9, "commands": 1, "dram_read_words": 4, "dram_write_words": 2}
+    text = shown(*layer_tables(changed(report, counters=few)))
+    assert "not counted" in text and "gated" not in text and "scratchpads" not in text
     assert [(movement.level, movement.number) for movement in movements(few)] == [("DRAM", 4), ("DRAM", 2)]
 
 

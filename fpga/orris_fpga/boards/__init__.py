@@ -5,11 +5,12 @@ from orris_hw.config.messages import nearest
 from ..errors import BoardError
 from .board import Board
 from .icebreaker import ICEBREAKER
+from .orangecrab import ORANGECRAB
 from .tang_nano_9k import TANG_NANO_9K
 from .ulx3s import ULX3S_25F, ULX3S_85F
 
 BOARDS: dict[str, Board] = {
-    board.name: board for board in (ULX3S_85F, ULX3S_25F, ICEBREAKER, TANG_NANO_9K)
+    board.name: board for board in (ULX3S_85F, ULX3S_25F, ORANGECRAB, ICEBREAKER, TANG_NANO_9K)
 }  # fmt: skip
 """Every board by name."""
 

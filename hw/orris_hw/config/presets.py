@@ -54,7 +54,19 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
             post_processing=dict(lanes=1, channels=512),
             vector=dict(lanes=1),
             zero_gating=False,
-            control=dict(counters="few"),
+            control=dict(commands="block_ram", counters="few"),
+        ),
+    ),
+    "ecp5-25f": (
+        "six PEs for an ECP5 25F and its 28 multipliers",
+        dict(
+            array=dict(rows=3, columns=2),
+            scratchpads=dict(filter=96, ifmap=16, psum=8),
+            global_buffer=dict(banks=4, depth=512, read_ports=1, write_ports=1),
+            networks=dict(ifmap_bits=16, filter_bits=16, psum_bits=32),
+            post_processing=dict(lanes=1, channels=128),
+            vector=dict(lanes=0),
+            control=dict(commands="block_ram", counters="few"),
         ),
     ),
 }

@@ -73,6 +73,7 @@ def _speed_table(report: LayerReport) -> Table:
     layer, config, mapping, counters = report.layer, report.config, report.mapping, report.counters
     gated = counters.get("mac_gated", 0)
     done = gated + counters.get("mac_done", 0)
+    waiting = ", ".join(f"for {name[6:]} {report.stalled(name):.1%}" for name in STALLS if name in counters)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column("")
     table.add_column("")
@@ -83,8 +84,8 @@ def _speed_table(report: LayerReport) -> Table:
         ("mapping", ", ".join(f"{letter} {getattr(mapping, letter):g}" for letter in "mnepqrt")),
         ("cycles", f"{report.cycles:,} (predicted {report.predicted['cycles']:,})"),
         ("utilisation", f"{report.utilization:.1%} of {config.pes} MACs a cycle"),
-        ("MACs", f"{layer.macs:,}, of those made {gated / max(1, done):.1%} gated on a zero"),
-        ("PEs waiting", ", ".join(f"for {name[6:]} {report.stalled(name):.1%}" for name in STALLS)),
+        ("MACs", f"{layer.macs:,}" + (f", of those made {gated / done:.1%} gated on a zero" if done else "")),
+        ("PEs waiting", waiting or "not counted"),
         ("simulation", f"{report.seconds:.1f} s, {report.cycles_per_second:,.0f} cycles/s"),
     )
     for row in rows:
