@@ -61,7 +61,7 @@ class Candidate:
 
     def score(self, weight: float) -> tuple[float, ...]:
         """As `orris.mapper.search.Aim.rank`: cycles^weight energy^(1 - weight), in steps of half a percent;
-        then words to and from memory, which others share, in steps of 10 %; energy; cycles."""
+        then what that leaves out, words to and from memory (in steps of 10 %) or cycles; energy; cycles."""
         return _score(self.counters, self.energy.total, weight)
 
 
@@ -69,7 +69,7 @@ def _score(counters: Table[str, int], total: float, weight: float) -> tuple[floa
     cycles = counters["cycles"]
     value = weight * log(max(1, cycles)) + (1 - weight) * log(max(1.0, total))
     words = log(max(1, counters["dram_read_words"] + counters["dram_write_words"]))
-    return value / _STEP, words // _WORDS_STEP, total, cycles
+    return value / _STEP, words // _WORDS_STEP if weight == 1 else cycles, total, cycles
 
 
 class _Estimate:
