@@ -7,19 +7,19 @@ import pytest
 
 from orris.compiler.residency import ifmap_loads
 from orris.layers import find_layer
-from orris.mapper import Mapping, map_layer
+from orris.mapper import BufferPlan, Mapping
+from orris.mapper.buffer import Needs, plan_buffer
 from orris.mapper.counts import ifmap_load_words
 from orris.mapper.residency import epoch_loads, taking_turns
-from orris_hw.config import PRESETS
+from orris_hw.config import PRESETS, AcceleratorConfig
 from random_mappings import random_mapping, turn_taking
 
-ORRIS = PRESETS["orris-168"]
+TINY, ORRIS = PRESETS["tiny"], PRESETS["orris-168"]
 
 
-def places(mapping: Mapping) -> list[list[int]]:
+def places(config: AcceleratorConfig, needs: Needs, plan: BufferPlan) -> list[list[int]]:
     """The words of each area of the buffer."""
-    plan, needs = mapping.buffer, mapping.needs
-    depth, blocks = mapping.config.global_buffer.depth, needs.ofmap_blocks
+    depth, blocks = config.global_buffer.depth, needs.ofmap_blocks
     found = [list(range(bank * depth, bank * depth + plan.psum_words)) for bank in range(needs.columns)]
     for base, stride in zip(plan.ifmap.bases, plan.ifmap.block_strides, strict=True):
         starts = [base + n * stride for n in range(needs.ifmap_blocks)] if stride else [base]
@@ -33,19 +33,34 @@ def places(mapping: Mapping) -> list[list[int]]:
     return found
 
 
-def check_places(mapping: Mapping) -> None:
-    words = [word for area in places(mapping) for word in area]
-    assert len(words) == len(set(words)), f"areas overlap: {mapping.buffer}"
-    assert max(words) < mapping.config.glb_words, mapping.buffer
+def random_needs(rng: random.Random, columns: int) -> Needs:
+    blocks, plane = rng.randint(1, 6), rng.randint(1, 60)
+    contents, total, unit = rng.randint(1, 40), rng.randint(1, 60), rng.choice((1, 1, 2, 3))
+    fused = rng.random() < 0.3
+    return Needs(
+        columns=rng.randint(1, columns), psums=rng.choice((0, rng.randint(1, 60))),
+        ifmap=blocks * plane, ifmap_blocks=blocks, ifmap_plane=plane, contents=contents,
+        resident=rng.randint(1, contents), filters=rng.randint(1, 60),
+        filter_slots=unit * rng.randint(1, total), filter_total=unit * total, filter_unit=unit,
+        ofmap_blocks=rng.randint(1, 4), ofmap_plane=rng.randint(1, 50), ofmap_tiles=rng.randint(1, 9),
+        ofmap_slots=rng.randint(1, 2), parameters=rng.choice((0, 8)), results=rng.randint(1, 50) * fused,
+        result_tiles=rng.randint(1, 9) * fused, operand=fused and rng.random() < 0.5,
+        kept=rng.randint(1, 50) * fused, kept_areas=rng.randint(1, 3),
+    )  # fmt: skip
 
 
 def test_areas_are_apart(seed):
-    rng = random.Random(seed)
-    for _ in range(100):
-        check_places(random_mapping(rng))
-    mapping = map_layer(replace(find_layer("alexnet.conv3"), N=4), ORRIS)
-    assert isinstance(mapping, Mapping)
-    check_places(mapping)
+    rng, planned = random.Random(seed), 0
+    config = TINY.derive({"array": {"columns": 8}, "global_buffer": {"banks": 12, "depth": 128}})
+    while planned < 500:
+        needs = random_needs(rng, 8)
+        if (plan := plan_buffer(config, needs)) is None:
+            continue
+        planned += 1
+        words = [word for area in places(config, needs, plan) for word in area]
+        assert len(words) == len(set(words)), f"areas overlap: {needs}, {plan}"
+        assert max(words) < config.glb_words, plan
+        assert plan.filters.slots >= needs.filter_slots and plan.ifmap.slots <= needs.contents
 
 
 def test_tiles_are_there_while_they_are_used(seed):

@@ -29,13 +29,12 @@ def taking_turns(mapping: Mapping, areas: list[Area]) -> frozenset[Use]:
 def epoch_loads(mapping: Mapping, areas: list[Area], tiles: range) -> Counter[Use]:
     """How often each tile is loaded while a group of windows goes through an epoch."""
     loads = Counter(product(range(mapping.together), areas))
-    turns, latest = taking_turns(mapping, areas), None
+    turns = taking_turns(mapping, areas)
     for use in turns:
         loads[use] = 0
     for sequence, same in groupby(mapping.area_sequences[tile] for tile in tiles if turns):
         uses = [use for use in product(range(mapping.together), sequence) if use in turns]
-        uses = [use for use, _ in groupby(uses)]
-        for _ in same:
-            loads.update(uses[uses[0] == latest :])
-            latest = uses[-1]
+        times = len(list(same))
+        for use, _ in groupby(uses):  # two at least: no store tile begins with the last of the one before
+            loads[use] += times
     return loads
