@@ -1,5 +1,6 @@
 """Files that are damaged, strange or beyond what is supported: one clear error each."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -136,5 +137,8 @@ def test_files_that_are_no_models(tmp_path):
     assert "is empty" in error_of(tmp_path, b"")
     assert "neither a TFLite file" in error_of(tmp_path, b"hello, world")
     assert "no ONNX model" in error_of(tmp_path, b"hello, world", "model.onnx")
+    os.mkfifo(tmp_path / "pipe.tflite")
+    with pytest.raises(ModelError, match="no regular file"):
+        load_model(tmp_path / "pipe.tflite")
     with pytest.raises(ModelError, match="No such file"):
         load_model(tmp_path / "absent.tflite")

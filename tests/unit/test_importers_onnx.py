@@ -50,6 +50,14 @@ def test_unsupported_operators_are_named(tmp_path):
         load_model(path)
 
 
+def test_only_the_batch_may_be_open(tmp_path):
+    path = tmp_path / "model.onnx"
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "rows", 8]) for name in "xy"]
+    save(path, [helper.make_node("Relu", ["x"], ["y"])], value[:1], value[1:])
+    with pytest.raises(ModelError, match=r"input 'x' has the shape \[1, 3, rows, 8\]: only the first size"):
+        load_model(path)
+
+
 def test_a_float_network_is_refused(tmp_path):
     path = tmp_path / "model.onnx"
     x, y = (

@@ -97,6 +97,11 @@ def test_outputs(tmp_path, model):
         check_output(tmp_path / "y.txt", graph)
     with pytest.raises(ModelError, match="there is no such directory"):
         check_output(tmp_path / "absent" / "y.npy", graph)
+    (tmp_path / "directory.npy").mkdir()
+    with pytest.raises(ModelError, match="is a directory"):
+        check_output(tmp_path / "directory.npy", graph)
+    with pytest.raises(ModelError, match="cannot write"):
+        check_output(tmp_path / ("long" * 100 + ".npy"), graph)
 
 
 def test_errors_at_the_command_line_leave_no_output(tmp_path, model):

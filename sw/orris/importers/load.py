@@ -53,6 +53,8 @@ def read_file(path: Path) -> bytes:
     """The bytes of a model file; ModelError if there are none, or too many."""
     try:
         size = path.stat().st_size
+        if not path.is_file() and not path.is_dir():
+            raise ModelError(f"{path} is no regular file")
         if size > FILE_LIMIT:
             raise ModelError(f"{path} has {size} bytes, the limit is {FILE_LIMIT}")
         content = path.read_bytes()

@@ -32,6 +32,7 @@ def read_onnx(content: bytes, name: str) -> Graph:
             if value is not None:
                 constants[node.output[0]] = _array(value, name)
     inputs = [each.name for each in graph.input if each.name not in constants]
+    _check_sizes(graph, inputs, name)
     outputs = [each.name for each in graph.output]
     nodes = [_node(node, number) for number, node in enumerate(graph.node) if node.op_type != "Constant"]
     try:
@@ -40,6 +41,21 @@ def read_onnx(content: bytes, name: str) -> Graph:
         return builder.graph()
     except Unsupported as why:
         raise ModelError(f"{name}: {why}") from None
+
+
+def _check_sizes(graph: onnx.GraphProto, inputs: list[str], name: str) -> None:
+    """ModelError for an input whose sizes are open; only that of the batch may be."""
+    for value in graph.input:
+        shape = value.type.tensor_type.shape.dim
+        sizes = [
+            each.dim_value if each.WhichOneof("value") == "dim_value" else each.dim_param or "?"
+            for each in shape
+        ]
+        if value.name in inputs and any(isinstance(size, str) for size in sizes):
+            raise ModelError(
+                f"{name}: input '{value.name}' has the shape [{', '.join(map(str, sizes))}]: "
+                "only the first size may be open, export the model with numbers for the others"
+            )
 
 
 def _convert(builder: Builder, nodes: list[Node], name: str) -> None:

@@ -249,8 +249,7 @@ def _together(builder: Builder, node: Node, inputs: list[str], output: str, axis
         if before.quantisation != after.quantisation:
             name = f"{output} (part {number})"
             builder.tensors[name] = Tensor(name, before.shape, after.dtype, after.quantisation)
-            again = {"kind": "QuantizeLinear", "name": f"{node.name}, part {number}"}
-            builder.add(ops.Quantise(**again, inputs=(before.name,), outputs=(name,)))
+            builder.add(ops.Quantise(**step_of(node, f"part {number}", [before.name], [name])))
         rescaled.append(name)
     builder.add(ops.Concatenate(**common_of(node, rescaled, [output]), axis=axis % len(after.shape)))
 

@@ -32,7 +32,7 @@ def detections(source: Source) -> list[Operator]:
         of_a_class=_whole({"detections_per_class": 100} | options, "detections_per_class"),
         least_score=float(options["nms_score_threshold"]),
         overlap=float(options["nms_iou_threshold"]),
-        scales=tuple(float(options[f"{axis}_scale"]) for axis in "yxhw"),
+        scales=_scales(options),
     )
     if 0.0 in operator.scales or not np.isfinite(operator.scales).all():
         raise Unsupported(f"scales {list(operator.scales)}")
@@ -41,6 +41,11 @@ def detections(source: Source) -> list[Operator]:
     for name, shape in zip(source.outputs, ((1, places, 4), (1, places), (1, places), (1,)), strict=True):
         source.tensors[name] = Tensor(name, shape, np.dtype(np.float32))
     return [operator]
+
+
+def _scales(options: dict[str, Any]) -> tuple[float, float, float, float]:
+    y, x, height, width = (float(options[f"{axis}_scale"]) for axis in "yxhw")
+    return y, x, height, width
 
 
 def _options(source: Source) -> dict[str, Any]:

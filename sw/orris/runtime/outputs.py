@@ -19,6 +19,19 @@ def check_output(path: Path, graph: Graph) -> None:
         )
     if not path.absolute().parent.is_dir():
         raise ModelError(f"output {path}: there is no such directory")
+    if path.is_dir():
+        raise ModelError(f"output {path} is a directory")
+    part = _part(path)
+    try:
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise ModelError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _part(path: Path) -> Path:
+    """Where results are written until they are whole."""
+    return path.with_name(path.name + ".part")
 
 
 def gathered(graph: Graph, results: list[dict[str, NDArray]]) -> dict[str, NDArray]:
@@ -33,7 +46,7 @@ def gathered(graph: Graph, results: list[dict[str, NDArray]]) -> dict[str, NDArr
 
 def save_outputs(path: Path, outputs: dict[str, NDArray]) -> None:
     """Writes all or nothing; ModelError if it cannot."""
-    part = path.with_name(path.name + ".part")
+    part = _part(path)
     try:
         with part.open("wb") as file:
             if path.suffix.lower() == ".npy":
