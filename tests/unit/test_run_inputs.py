@@ -88,6 +88,11 @@ def test_pickles_are_not_loaded(tmp_path, model):
         load_inputs(tmp_path / "x.npy", load_model(model))
 
 
+def test_a_name_that_is_too_long(model):
+    with pytest.raises(ModelError, match="File name too long"):
+        load_inputs(Path("long" * 100 + ".npy"), load_model(model))
+
+
 def test_outputs(tmp_path, model):
     graph, values = load_model(model), np.arange(180, dtype=np.int8).reshape(2, *SHAPE[1:])
     outputs = gathered(graph, [{"t1": each[None]} for each in values])

@@ -31,14 +31,18 @@ def load_inputs(path: Path, graph: Graph) -> list[Inputs]:
     ModelError
         Nothing there, a file that cannot be read, or an array of another shape or type.
     """
-    if path.is_dir():
+    try:
+        directory, there = path.is_dir(), path.exists()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    if directory:
         files = sorted(each for each in path.iterdir() if each.suffix.lower() in ARRAYS + IMAGES)
         if not files:
             raise ModelError(
                 f"{path} holds no arrays ({', '.join(ARRAYS)}) and no images ({', '.join(IMAGES)})"
             )
         return [inputs for file in files for inputs in load_inputs(file, graph)]
-    if not path.exists():
+    if not there:
         raise ModelError(f"there is no input {path}")
     suffix = path.suffix.lower()
     if suffix in ARRAYS:

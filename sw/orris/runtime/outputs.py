@@ -19,10 +19,10 @@ def check_output(path: Path, graph: Graph) -> None:
         )
     if not path.absolute().parent.is_dir():
         raise ModelError(f"output {path}: there is no such directory")
-    if path.is_dir():
-        raise ModelError(f"output {path} is a directory")
     part = _part(path)
     try:
+        if path.is_dir():
+            raise ModelError(f"output {path} is a directory")
         part.touch()
         part.unlink()
     except OSError as error:
