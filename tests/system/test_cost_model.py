@@ -1,11 +1,12 @@
 """The cost model against the RTL's counters: cycles, and every word that follows from the mapping."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from orris.cost import best_mapping
-from orris.layers import ConvLayer, Padding, find_layer
+from orris.layers import NETWORKS, ConvLayer, Padding
 from orris.mapper import MappingError
 from orris.report import LayerReport
 from orris_hw.config import AcceleratorConfig, preset
@@ -76,11 +77,36 @@ def test_random_shapes():
     assert worst[0] < 0.15, worst
 
 
+def different_layers() -> list[ConvLayer]:
+    """The layers of all networks, each shape once, and the two small ones."""
+    shapes: dict[ConvLayer, ConvLayer] = {}
+    for network in NETWORKS.values():
+        for layer in network.layers:
+            shapes.setdefault(replace(layer, name="any"), layer)
+    return [*shapes.values(), square(16, 16, 32, 3), square(4, 8, 32, 3)]
+
+
+ROUGH = {
+    ("orris-168", "mobilenetv1.dw13"): "units of a few hundred cycles at the memory's limit",
+    ("orris-168", "mobilenetv1.pw5"): "ifmap tiles in the banks of the psums",
+    ("orris-168", "resnet18.layer3.0.downsample"): "ifmap tiles in the banks of the psums",
+    ("eyeriss-v1", "16x32-16x3"): "columns that share a psum port and wait for the ifmap network in turn",
+    ("eyeriss-v1", "resnet18.layer3.0.conv2"): "columns that share a psum port, filters just in time",
+    ("eyeriss-v1", "resnet18.layer4.0.conv2"): "columns that share a psum port, filters just in time",
+}
+"""Where the model is known to be off by more than a percent, and why."""
+MOST_CYCLES = 3_000_000
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("config", [TINY, ORRIS, EYERISS], ids=lambda config: config.name)
-@pytest.mark.parametrize("name", ["alexnet.conv5", "resnet18.layer4.0.downsample", "mobilenetv1.pw6"])
-def test_layers_of_networks_within_a_percent(config, name):
-    report = measured(find_layer(name), config)
+@pytest.mark.parametrize("layer", different_layers(), ids=lambda layer: layer.name)
+def test_layers_of_networks_within_a_percent(config, layer, request):
+    if layer.macs > MOST_CYCLES * config.pes:
+        pytest.skip(f"`orris bench --preset {config.name}` compares a layer of {layer.macs:,} MACs")
+    if (config.name, layer.name) in ROUGH:
+        request.applymarker(pytest.mark.xfail(reason=ROUGH[config.name, layer.name]))
+    report = measured(layer, config)
     assert abs(error(report)) < 0.01, (report.cycles, report.predicted["cycles"], report.mapping.as_dict())
 
 

@@ -36,15 +36,18 @@ class IfmapFeed:
     """What the ifmap network does in a pass.
 
     set_up : cycles that tell every row what it listens to. columns : ifmap columns sent.
-    column : cycles of each. walk : cycles of the walk through the tile, which goes ahead of the beats.
+    words, beats : of each, read from the buffer and sent on the Y-bus. column : cycles of each.
+    walk : cycles of the walk through the tile, which goes ahead of the beats.
     behind : cycles that X-buses which take longer than the Y-bus are behind it.
     held : values of a PE that wait between the feeder and the PE when that has no room.
     """
 
     set_up: int
     columns: int
-    column: int
-    walk: int
+    words: float
+    beats: int
+    column: float
+    walk: float
     behind: int
     held: int
 
@@ -67,7 +70,8 @@ def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> I
     behind = max(0, min(config.networks.fifo_depth * values, (x_bus - y_bus) * columns))
     row_beats = ceil_div(height, stride) * max(1, run["q"] // lanes)  # of a column
     held = run["q"] * (config.networks.fifo_depth + _BUFFERS) // row_beats
-    return IfmapFeed(set_up, columns, max(y_bus, x_bus), walk, behind, held)
+    words = sent * blocks * run["pixel_lanes"] / config.block
+    return IfmapFeed(set_up, columns, words, y_bus, max(y_bus, x_bus), walk, behind, held)
 
 
 def _kept(size: int, period: int, kept: int) -> int:

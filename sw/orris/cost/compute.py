@@ -7,11 +7,12 @@ of multiply-accumulates, psum ports, ifmap network and, in the last pass, post-p
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orris_hw.config import AcceleratorConfig
 
 from .array import (
+    IfmapFeed,
     Run,
     ceil_div,
     channel_blocks,
@@ -109,6 +110,23 @@ class ComputeUnit:
                 break
         return now + words
 
+    def _ifmap_feed(self, run: Run, k: int, rows: int, blocks: int, begin: float) -> IfmapFeed:
+        """Of pass `k`, whose words are read from `begin` on: psums come first in a bank."""
+        feed = ifmap_feed(self._config, run, blocks, rows)
+        late = self._up - self._config.array.columns / 2
+        reading = [(rate, banks) for _, end, rate, banks in self._reads if end + late > begin]
+        if not reading:
+            return feed
+        depth, stride = self._config.global_buffer.depth, run.get("ifmap_block_stride", 0)
+        block = (run["first_lane"] + k * run["rows"] // run["R"] * run["group_lanes"]) // run["pixel_lanes"]
+        first = run.get("ifmap_base", 0) + block * stride
+        rate, banks = max(reading)
+        slow = sum((first + number * stride) // depth < banks for number in range(blocks))
+        cycles = feed.words * (blocks - slow + slow / (1 - rate)) / blocks
+        wait = max(0.0, cycles - feed.beats)
+        column = max(feed.beats + wait, feed.column)
+        return replace(feed, column=column, walk=feed.walk + feed.columns * wait)
+
     # -- filters -------------------------------------------------------------------------------------------
     def filters(self) -> Process:
         """Sends each pass's filters once they are in the buffer and the PEs have a bank free."""
@@ -167,7 +185,7 @@ class ComputeUnit:
                 tags = run.get("keep_tags") and k == 0 or told == (begins, rows)
                 told = begins, rows
                 yield self._loaded
-                before = self._pass(run, rows, blocks, bool(tags), before, walk, number)
+                before = self._pass(run, k, rows, blocks, bool(tags), before, walk, number)
                 if run["last"] and k + 1 == run["passes"]:
                     before = self._finish(run, before, ofmap_free)
                 if k or not run["first"]:
@@ -180,12 +198,12 @@ class ComputeUnit:
             self._complete(self._post_free + _POST if run["last"] else before.end)
 
     def _pass(
-        self, run: Run, rows: int, blocks: int, same: bool, before: Pass, walk: float, number: int
+        self, run: Run, k: int, rows: int, blocks: int, same: bool, before: Pass, walk: float, number: int
     ) -> Pass:
         config, p, q, step = self._config, run["p"], run["q"], run["step"]
         positions, taps, capacity = run["positions"], run["taps"], config.scratchpads.ifmap
         pes = rows * run["e"] * run["sets"]
-        feed = ifmap_feed(config, run, blocks, rows)
+        feed = self._ifmap_feed(run, k, rows, blocks, walk)
         # The first window: each column when the network brings it and the scratchpad has room; the pass may
         # begin so early that no column is waited for.
         through = _SAME_ROWS + config.array.rows  # the walk, to the tile
@@ -209,10 +227,12 @@ class ComputeUnit:
         period: float = position_cycles(p, taps, sharing) + p * run["stacks"]  # passing psums on, a PE waits
         values = taps + (positions - 1) * step
 
+        earlier = before.freed
+
         def freed(value: int) -> float:
-            """When the PE has freed `value` values of this pass."""
+            """When the PE has freed `value` values of this pass, or all but so many of those before it."""
             if value <= 0:
-                return 0.0
+                return earlier(value)
             position = min((value - 1) // step, positions - 1)
             return start + position * period + (value - position * step) * p
 
