@@ -106,7 +106,7 @@ class PostProcessing(wiring.Component):
         wiring.connect(m, wiring.flipped(self.job), queue.i)
         jobs = Signal(data.ArrayLayout(PostJob, 2))
         place = Signal()  # where the next job goes, or the one being laid out
-        job = Array(jobs)[place]
+        job: Any = Array([jobs[0], jobs[1]])[place]
 
         # Words from the first channel of a set to that of the next one: this far, and one block more where
         # the channels left over by whole blocks fill another one.
