@@ -213,3 +213,23 @@ def test_concatenation_of_other_scales(tmp_path, axis):
     joined = model.tensor(shape, np.uint8, 0.1, 5)
     model.operator("CONCATENATION", parts, [joined], options("ConcatenationOptions", axis=axis))
     check(tmp_path, model.write(parts, [joined]))
+
+
+@pytest.mark.parametrize("taps, dilation", [((1, 3), (1, 4)), ((3, 1), (2, 1)), ((1, 1), (1, 3))])
+@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D"])
+def test_dilation_of_a_series(tmp_path, kind, taps, dilation):
+    """Which files give along the one axis that has taps."""
+    rng, model = np.random.default_rng(1), ModelWriter()
+    source = model.tensor((1, 9, 12, 6), np.int8, 0.05, 4)
+    shape, axis = ((1, *taps, 6), 3) if kind.startswith("DEPTH") else ((6, *taps, 6), 0)
+    scales = rng.uniform(0.005, 0.02, 6)
+    weights = model.tensor(shape, np.int8, scales, axis=axis, values=rng.integers(-127, 128, shape))
+    bias = model.tensor((6,), np.int32, scales * 0.05, values=rng.integers(-999, 999, 6))
+    result = model.tensor((1, 9, 12, 6), np.int8, 0.2, -9)
+    fields = dict(strideH=1, strideW=1, dilationHFactor=dilation[0], dilationWFactor=dilation[1])
+    if kind.startswith("DEPTH"):
+        made = options("DepthwiseConv2DOptions", depthMultiplier=1, **fields)
+    else:
+        made = options("Conv2DOptions", **fields)
+    model.operator(kind, [source, weights, bias], [result], made)
+    check(tmp_path, model.write([source], [result]))

@@ -29,11 +29,12 @@ def _strides(options: Any) -> tuple[int, int]:
     return stride
 
 
-def _dilation(options: Any) -> int:
+def _dilation(options: Any, taps: tuple[int, int]) -> int:
+    """Of both axes; that of an axis with a single tap does not matter."""
     height, width = options.DilationHFactor(), options.DilationWFactor()
-    if height != width or height < 1:
+    if min(height, width) < 1 or (min(taps) > 1 and height != width):
         raise Unsupported(f"dilation {height} x {width}, expected the same on both axes")
-    return height
+    return height if taps[0] > 1 else width
 
 
 def _weights(source: Source, rank: int) -> NDArray:
@@ -54,7 +55,7 @@ def _bias(source: Source) -> list[str]:
 
 
 def _convolution(source: Source, options: Any, weights: str, taps: tuple[int, int], groups: int) -> Operator:
-    stride, dilation = _strides(options), _dilation(options)
+    stride, dilation = _strides(options), _dilation(options, taps)
     return ops.Convolution(
         **source.common([source.inputs[0], weights, *_bias(source)]),
         stride=stride,
