@@ -70,7 +70,7 @@ PLACES = {
             6_000, 4,
         ),
         Place(
-            _config("five-by-three", 5, 3, (56, 13, 7), (5, 128),
+            _config("five-by-three", 5, 3, (56, 13, 7), (5, 128), memory=dict(port_bits=128),
                     networks=dict(ifmap_bits=16, filter_bits=32, psum_bits=64),
                     post_processing=dict(lanes=3, channels=40)),
             50_000, 6,
@@ -92,12 +92,7 @@ PLACES = {
                     post_processing=dict(lanes=2, channels=48)),
             40_000, 3,
         ),
-        # Memory ports of several words: they begin and end anywhere in a beat.
-        Place(
-            _config("port-of-128-bits", 4, 5, (64, 16, 8), (6, 128), memory=dict(port_bits=128),
-                    networks=dict(psum_bits=64), post_processing=dict(lanes=2, channels=48)),
-            40_000, 3,
-        ),
+        # A memory port of several words, as above one of two: rows begin and end anywhere in a beat.
         Place(
             _config("port-of-256-bits", 6, 4, (64, 12, 8), (5, 128), memory=dict(port_bits=256),
                     networks=dict(psum_bits=128, x_lanes=2), post_processing=dict(lanes=4, channels=40)),

@@ -1,4 +1,4 @@
-"""Any layer, anywhere: random layers from the whole legal space on seven accelerators, bit-exact in RTL."""
+"""Any layer, anywhere: random layers from the whole legal space on eight accelerators, bit-exact in RTL."""
 
 from pathlib import Path
 
