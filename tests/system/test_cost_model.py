@@ -87,6 +87,7 @@ def different_layers() -> list[ConvLayer]:
 
 
 ROUGH = {
+    ("tiny", "mobilenetv1.dw1"): "a single ofmap tile in the buffer",
     ("orris-168", "mobilenetv1.dw13"): "units of a few hundred cycles at the memory's limit",
     ("orris-168", "mobilenetv1.pw5"): "ifmap tiles in the banks of the psums",
     ("orris-168", "resnet18.layer3.0.downsample"): "ifmap tiles in the banks of the psums",

@@ -83,7 +83,7 @@ def test_energy_in_another_unit():
         ("alexnett", "network 'alexnett' is not in the built-in tables; the nearest name is 'alexnet'"),
         ("alexnet --layers conv9", "--layers conv9: alexnet has no such layer (conv1, conv2, "),
         ("alexnet --model --aim cheap", "aim 'cheap': expected time, energy, or the weight of time"),
-        ("alexnet --model --memory-bytes 32", "a memory of 32 bytes per cycle: the memory port of orris-168 "),
+        ("alexnet --model --memory-bytes 32", "a memory of 32 bytes per cycle: the memory port of orris-168"),
         ("alexnet --model --energy none.toml", "no energy table 'none.toml'"),
         ("alexnet --model --json /no/where/x.json", "--json /no/where/x.json: there is no such directory"),
         ("alexnet --model --scheduler tcp://127.0.0.1:1", "no dask scheduler answers at tcp://127.0.0.1:1"),

@@ -25,7 +25,8 @@ def table(tmp_path: Path, text: str):
 
 
 def test_what_is_given_is_kept_and_the_rest_searched(tmp_path):
-    text = "[layer]\np = 4\nq = 2\ne = 2\nt = 2\nr = 1\nn = 1\nm = 8\norder = 'windows'\n[other.layer]\np = 1\n"
+    letters = "p = 4\nq = 2\ne = 2\nt = 2\nr = 1\nn = 1\nm = 8\norder = 'windows'"
+    text = f"[layer]\n{letters}\n[other.layer]\np = 1\n"
     given = table(tmp_path, text).of(LAYER)
     for candidate in ranked_mappings(LAYER, TINY, given=given):
         mapping = candidate.mapping
