@@ -46,6 +46,7 @@ def random_needs(rng: random.Random, columns: int) -> Needs:
         ofmap_slots=rng.randint(1, 2), parameters=rng.choice((0, 8)), results=rng.randint(1, 50) * fused,
         result_tiles=rng.randint(1, 9) * fused, operand=fused and rng.random() < 0.5,
         kept=rng.randint(1, 50) * fused, kept_areas=rng.randint(1, 3),
+        beside_psums=rng.random() < 0.8,
     )  # fmt: skip
 
 
@@ -60,6 +61,7 @@ def test_areas_are_apart(seed):
         words = [word for area in places(config, needs, plan) for word in area]
         assert len(words) == len(set(words)), f"areas overlap: {needs}, {plan}"
         assert max(words) < config.glb_words, plan
+        assert needs.beside_psums or plan.ifmap.together
         assert plan.filters.slots >= needs.filter_slots and plan.ifmap.slots <= needs.contents
 
 

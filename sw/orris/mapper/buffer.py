@@ -62,7 +62,8 @@ class Needs:
     resident : those that are of use at once. filters : a filter slot. filter_slots : least number of slots.
     filter_total : slots of all filters. filter_unit : slots of every RUN, or 1 where RUNs differ.
     ofmap_blocks, ofmap_plane : ofmap tile. ofmap_tiles : their number. ofmap_slots : those of use at once.
-    parameters : entries of an ofmap tile, 0 if all entries stay.
+    parameters : entries of an ofmap tile, 0 if all entries stay. beside_psums : ifmap tiles may lie in banks
+    of psums, which those leave free in most cycles.
 
     Of a fused layer: results : a tile of its result. result_tiles : their number. operand : the other one's
     tile is there first, and the ofmap tile has to lie like it. kept : what is kept of ofmap tiles for later
@@ -90,6 +91,7 @@ class Needs:
     operand: bool = False
     kept: int = 0
     kept_areas: int = 1
+    beside_psums: bool = True
 
     @property
     def double_filters(self) -> int:
@@ -216,7 +218,7 @@ def _lay_out(
         return None
 
     behind = min(room // needs.ifmap, needs.contents) if needs.ifmap else needs.contents
-    in_banks = _in_rests(config, needs, used, needs.contents - behind)
+    in_banks = _in_rests(config, needs, used, needs.contents - behind) if needs.beside_psums else []
     tiles = min(behind + len(in_banks), RING_LIMIT)
     if tiles < needs.contents:
         tiles = min(tiles, max(needs.resident, 2))

@@ -43,6 +43,9 @@ Held = Literal["channels", "chunk", "part"]
 MEMORY_LATENCY = 100
 """Cycles from asking memory to its answer that mappings reckon with."""
 
+BESIDE_PSUMS = 6
+"""Taps of a PE from which on ifmaps may be read from banks of psums: those take a read in as many cycles."""
+
 
 class Area(NamedTuple):
     """What of a window is in the buffer while a RUN computes: ifmap channel blocks, and the part whose
@@ -406,6 +409,7 @@ class Mapping:
             operand=bool(fusion and fusion.loaded),
             kept=ofmap_blocks * (fusion.kept_rows + fusion.kept_columns) if fusion else 0,
             kept_areas=1 if self.together == len(self.windows) else len(ofmaps),
+            beside_psums=min(part.taps for part in self.parts) >= BESIDE_PSUMS,
         )
 
     def _stores_in_time(self, words: int) -> bool:
