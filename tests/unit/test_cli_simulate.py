@@ -72,7 +72,7 @@ def fake_run(monkeypatch):
 
     def use(**changes):
         def run_layer(layer, config, *, mapping, **_):
-            counters = {"cycles": 1000, "mac_done": layer.macs}
+            counters = {"cycles": 1000, "mac_done": layer.macs, "glb_ifmap_read": 1}
             given = {"counters": counters, "predicted": {"cycles": 1}, "mismatches": 0} | changes
             return LayerRun(None, None, LayerReport(layer, config, mapping, **given))  # type: ignore[arg-type]
 
