@@ -7,6 +7,7 @@ _MODULE = re.compile(r"^module (\S+?)\(.*?^endmodule\n", re.MULTILINE | re.DOTAL
 _PORT_LIST = re.compile(r"\Amodule (\S+?)\((.*?)\);", re.DOTALL)
 # The same signal or bit several times in a row: Yosys never writes a replication.
 _REPEATED = re.compile(r"(?<=[{ ])(\w+(?:\[[\d:]+\])?)((?:, \1){3,})(?=,| \})")
+_CASE = re.compile(r"^(      [^\s:]+:)\n        (\w+ = [^;]*;)$", re.MULTILINE)
 _RUN = re.compile(r"^    (?P<memory>[^\s\[]+)\[0\] = (?P<value>\S+);\n"
                   r"(?:    (?P=memory)\[\d+\] = (?P=value);\n){3,}\Z", re.MULTILINE)
 
@@ -27,6 +28,7 @@ def split_verilog(text: str) -> dict[str, str]:
     text = text.replace(" = + ", " = ")  # the buffers around concatenations have done their work
     # Yosys warns of comments with a meaning.
     text = text.replace("casez (s) // synopsys parallel_case", "(* parallel_case *) casez (s)")
+    text = _CASE.sub(r"\1 \2", text)  # one line a case
     # A replication reads better than 57 sign bits, and simulates faster.
     text = _REPEATED.sub(lambda run: f"{{{run[2].count(',') + 1}{{{run[1]}}}}}", text)
     return {match[1]: match[0] for match in _MODULE.finditer(text)}
