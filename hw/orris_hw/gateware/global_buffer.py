@@ -72,7 +72,8 @@ class GlobalBuffer(wiring.Component):
     The clients next to memory, `store_read` and `load_write`, move as many words at once as a beat of the
     memory port has: a row of a bank.
 
-    Equation: a read returns the word as left by all writes accepted before the request, in order.
+    Equation: a read returns the word as left by all writes accepted before the request, in order, and maybe
+    by later ones: a write may overtake a read that waits for its bank.
     Each bank grants one read and one write per cycle: psum port, then the clients in the order of
     `READ_CLIENTS` and `WRITE_CLIENTS`.
     Latency: request to response 7 cycles when nobody is in the way. Throughput: 1 word (or row) per cycle
@@ -234,9 +235,9 @@ class GlobalBuffer(wiring.Component):
         def hazard(addr: Value) -> Value:
             # A write that has been accepted and not yet served is at the head of its client, or behind it
             # where the bank has refused the head.
-            row = exact_log2(self.row_words)
-            return reduce(or_, ((head.asks & (head.addr[row:] == addr[row:]))
-                                | (buffer.full & (buffer.behind.write.addr[row:] == addr[row:]))
+            row = slice(exact_log2(self.row_words), self._address_bits)
+            return reduce(or_, ((head.asks & (head.addr[row] == addr[row]))
+                                | (buffer.full & (buffer.behind.write.addr[row] == addr[row]))
                                 for head, buffer in zip(writes, buffers, strict=True)))
 
         reads: list[_Head] = []

@@ -1,8 +1,9 @@
 """The global buffer: every client at once, each read exact.
 
 In each round the writers fill one part of the words while the readers read the rest. The next round may read
-what was written as soon as its last write was accepted. The psum ports have an area of their own: the upper
-half of each column's bank.
+what was written as soon as its last write was accepted, and write what was read once that was answered: a
+write may overtake reads that wait for their bank. The psum ports have an area of their own: the upper half of
+each column's bank.
 """
 
 import random
@@ -128,12 +129,19 @@ async def rounds(dut: Any, stall: float) -> None:
     writes = contents.fill(rng)
     await Combine(*(cocotb.start_soon(writers[n].send(writes[n])) for n in WRITE_CLIENTS))
     expected: dict[str, list[int]] = {n: [] for n in READ_CLIENTS}
+
+    async def write(name: str, words: list[dict[str, int]], answered: dict[str, int]) -> None:
+        while any(len(answers[n].received) < count for n, count in answered.items()):
+            await RisingEdge(dut.clk)
+        await writers[name].send(words)
+
     for _ in range(settings()["rounds"]):
         writes, reads = contents.round(rng, 60)
+        before = {n: len(words) for n, words in expected.items()}
         for name, pairs in reads.items():
             expected[name] += [word for _, word in pairs]
         await Combine(
-            *(cocotb.start_soon(writers[n].send(writes[n])) for n in WRITE_CLIENTS),
+            *(cocotb.start_soon(write(n, writes[n], before)) for n in WRITE_CLIENTS),
             *(cocotb.start_soon(requests[n].send([a for a, _ in reads[n]])) for n in READ_CLIENTS),
         )
     for name in READ_CLIENTS:
