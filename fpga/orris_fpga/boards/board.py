@@ -22,7 +22,7 @@ class Board:
     memory : behind the accelerator.
     baud : of the serial line.
     programmer : the board's name in openFPGALoader.
-    overrides : of Amaranth's build templates: more options for the tools.
+    overrides : of Amaranth's build templates, for a family without a `mapping` of ours: more options.
     """
 
     name: str

@@ -16,5 +16,4 @@ ICEBREAKER = Board(
     memory=Spram(),
     baud=1_000_000,
     programmer="ice40_generic",
-    overrides=(("synth_opts", "-dsp"),),
 )

@@ -28,5 +28,4 @@ ORANGECRAB = Board(
     memory=OnChipMemory(64 << 10),
     baud=3_000_000,
     programmer="orangeCrab",
-    overrides=(("synth_opts", "-nowidelut"),),
 )
