@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from campaign import PLACES
 from onnx_networks import quantised_network
 from orris.cli import app
 from orris.graph import Graph
@@ -232,6 +233,55 @@ def test_networks_of_other_kinds(tmp_path, made, compared):
         assert [step.operator.kind for step in network.steps if isinstance(step, AliasStep)] == [
             "CONCATENATION"
         ]
+
+
+def sixteen_bits() -> bytes:
+    """16-bit activations, 8-bit filters, 64-bit bias: convolutions, an addition, pooling, a dense layer."""
+    model, rng = ModelWriter(), np.random.default_rng(1)
+
+    def layer(kind, source, shape, made, out, step):
+        scale = float(model._tensors[source].quantization.scale[0])
+        filters = shape[3] if kind == "DEPTHWISE_CONV_2D" else shape[0]
+        scales, axis = rng.uniform(0.005, 0.02, filters), 3 if kind == "DEPTHWISE_CONV_2D" else 0
+        if kind == "FULLY_CONNECTED":
+            scales = scales[:1]
+        weights = rng.integers(-127, 128, shape)
+        bias = model.tensor((filters,), np.int64, scales * scale, values=rng.integers(-99999, 99999, filters))
+        result = model.tensor(out, np.int16, step)
+        weights = model.tensor(shape, np.int8, scales, axis=axis, values=weights)
+        model.operator(kind, [source, weights, bias], [result], made)
+        return result
+
+    stride = {"strideH": 1, "strideW": 1}
+    source = model.tensor((1, 9, 8, 5), np.int16, 0.001)
+    conv = options("Conv2DOptions", **stride)
+    first = layer("CONV_2D", source, (12, 3, 3, 5), conv, (1, 9, 8, 12), 0.01)
+    deep = options("DepthwiseConv2DOptions", depthMultiplier=1, **stride)
+    second = layer("DEPTHWISE_CONV_2D", first, (1, 3, 3, 12), deep, (1, 9, 8, 12), 0.02)
+    total, half = model.tensor((1, 9, 8, 12), np.int16, 0.03), model.tensor((1, 4, 4, 12), np.int16, 0.03)
+    model.operator("ADD", [first, second], [total], options("AddOptions"))
+    made = options("Pool2DOptions", filterHeight=2, filterWidth=2, strideH=2, strideW=2, padding=1)
+    model.operator("MAX_POOL_2D", [total], [half], made)
+    flat = model.tensor((1, 192), np.int16, 0.03)
+    model.operator("RESHAPE", [half, model.constant([1, 192])], [flat], options("ReshapeOptions"))
+    made = options("FullyConnectedOptions")
+    scores = layer("FULLY_CONNECTED", flat, (10, 192), made, (1, 10), 0.005)
+    result = model.tensor((1, 10), np.int16, 1 / 32768)
+    model.operator("SOFTMAX", [scores], [result], options("SoftmaxOptions", beta=1.0))
+    return model.write([source], [result])
+
+
+def test_a_network_of_16_bit_activations(tmp_path):
+    """On the configuration of random layers that has such data; one of 8 bits says what it lacks."""
+    path = tmp_path / "model.tflite"
+    path.write_bytes(sixteen_bits())
+    graph = load_model(path)
+    config = PLACES["sixteen-bits"].config
+    with network_simulation(compile_network(graph, config, keep=True)) as runner:
+        compare_runs(runner, path, range(3), 6)
+    np.save(tmp_path / "x.npy", np.zeros((1, 9, 8, 5), np.int16))
+    result = orris("run", str(path), "--input", str(tmp_path / "x.npy"), "--preset", "tiny")
+    assert result.exit_code == 2 and "16" in result.stderr, result.stderr
 
 
 def test_variables_of_a_run_are_those_of_its_inputs(tmp_path):
