@@ -53,7 +53,7 @@ MUTATIONS = {
         lambda: test_x_bus.test_multicast_by_tag(True, 0.3),
     ),
     "ifmap X-bus: every column on the same diagonal": Mutation(
-        IfmapHop, "beat.tag + mine if", "beat.tag if",
+        IfmapHop, "beat.tag + self.column if", "beat.tag if",
         lambda: test_x_bus.test_multicast_by_tag(True, 0.3),
     ),
     "filter X-bus: the set beside takes the value": Mutation(
