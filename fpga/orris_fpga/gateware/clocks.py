@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal, Signal
 from amaranth.lib import io
-from amaranth.lib.cdc import ResetSynchronizer
+from amaranth.lib.cdc import AsyncFFSynchronizer, ResetSynchronizer
 
 POWER_ON_CYCLES = 255
 """Cycles of reset after configuration, in which block RAM and pads settle."""
@@ -116,5 +116,11 @@ class Ecp5Pll(Elaboratable):
         )  # fmt: skip
         m.d.comb += ClockSignal().eq(clock)
         platform.add_clock_constraint(clock, self._clock_hz)
-        m.submodules.reset = ResetSynchronizer(~locked)
+        # A register of its own behind the synchroniser: synthesis may make copies of it.
+        m.domains.power_on = ClockDomain(reset_less=True)
+        m.d.comb += ClockSignal("power_on").eq(clock)
+        unlocked, reset = Signal(), Signal(init=1)
+        m.submodules.unlocked = AsyncFFSynchronizer(~locked, unlocked, o_domain="power_on")
+        m.d.power_on += reset.eq(unlocked)
+        m.d.comb += ResetSignal().eq(reset)
         return m

@@ -16,6 +16,7 @@ SETTLE = 4
 """Cycles after the last command until the counters hold everything: the registers between an event and its
 counter. (Those of PEs have come by then: the compute unit waits for its array to be empty.)"""
 RESET_CYCLES = 4
+"""From the request of a reset until the core can start; its registers are reset in all but the first."""
 
 
 class Accelerator(wiring.Component):
@@ -48,7 +49,8 @@ class Accelerator(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        core_reset = Signal(init=1)  # a register, so that the pin's load is one flip-flop
+        # A plain register behind another: synthesis may make copies of it, one for each part of the design.
+        core_reset, resets = Signal(init=1, reset_less=True), Signal(init=1)
         m.domains.core = domain = ClockDomain()
         m.d.comb += [domain.clk.eq(ClockSignal()), domain.rst.eq(core_reset)]
         m.submodules.registers = registers = Registers(constants(self.config), counters_of(self.config))
@@ -72,7 +74,7 @@ class Accelerator(wiring.Component):
 
         count = Signal(range(SETTLE + 1))
         stopping = Signal()  # a soft reset came while the program ran
-        m.d.sync += core_reset.eq(0)
+        m.d.sync += [core_reset.eq(resets), resets.eq(0)]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [count.eq(0), stopping.eq(0)]
@@ -81,9 +83,8 @@ class Accelerator(wiring.Component):
                     m.next = "RESET"
             with m.State("RESET"):
                 m.d.comb += registers.busy.eq(~stopping)
-                m.d.sync += [core_reset.eq(1), count.eq(count + 1)]
+                m.d.sync += [resets.eq(count < RESET_CYCLES - 1), count.eq(count + 1)]
                 with m.If(count == RESET_CYCLES):
-                    m.d.sync += core_reset.eq(0)
                     m.next = "START"
                     with m.If(stopping):
                         m.next = "IDLE"

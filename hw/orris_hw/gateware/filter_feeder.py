@@ -116,7 +116,11 @@ class FilterFeeder(wiring.Component):
         m.d.sync += last_slot.eq(run.filter_slots - 1)
         step = Signal()
         walk = _Walk(m, run, passes.top_row, step, "read")
-        m.d.comb += [self.read.req.payload.eq(address), step.eq(self.read.req.valid & self.read.req.ready)]
+        m.d.comb += [
+            self.read.req.payload.eq(address),
+            step.eq(self.read.req.valid & self.read.req.ready),
+            self.wait.id.eq(run.wait_filter),
+        ]
         with m.FSM(name="reader"):
             with m.State("IDLE"):
                 m.d.sync += [*passes.begin(), slot.eq(0), slot_address.eq(run.filter_base)]
@@ -128,7 +132,7 @@ class FilterFeeder(wiring.Component):
                 with m.Else():
                     m.d.sync += [slot.eq(slot + 1), slot_address.eq(slot_address + run.filter_stride)]
             with m.State("TOKEN"):
-                m.d.comb += [self.wait.want.eq(1), self.wait.id.eq(run.wait_filter)]
+                m.d.comb += self.wait.want.eq(1)
                 m.d.sync += address.eq(slot_address)
                 with m.If(self.wait.granted):
                     m.next = "WORDS"

@@ -151,7 +151,7 @@ class IfmapWalk(wiring.Component):
         inside = column.inside & inside_row
         advance, next_column = Signal(), Signal()
 
-        m.d.comb += requests.i.payload.eq(address)
+        m.d.comb += [requests.i.payload.eq(address), self.wait.id.eq(run.wait_ifmap)]
         with m.FSM(name="walk"):
             with m.State("IDLE"):
                 m.d.sync += [
@@ -163,7 +163,7 @@ class IfmapWalk(wiring.Component):
                     m.d.sync += told_valid.eq(told_valid & run.keep_tags)
                     m.next = "TOKEN"
             with m.State("TOKEN"):
-                m.d.comb += [self.wait.want.eq(1), self.wait.id.eq(run.wait_ifmap)]
+                m.d.comb += self.wait.want.eq(1)
                 m.d.sync += [group_ends.eq(last_filter_row == 0), lanes_end.eq(next_lane >= run.pixel_lanes)]
                 with m.If(self.wait.granted):
                     m.next = "PASS"

@@ -101,7 +101,9 @@ class Semaphores(wiring.Component):
 
     def _take(self, m: Module, available: Signal) -> Signal:
         """Grants tokens to the sinks; returns the semaphore that one is taken from, or 0."""
+        # Who has found a token of which semaphore: whoever asks may be far away.
         asking, granted = Signal(self._sinks), Signal(self._sinks)
+        found = [Signal(ID_BITS, name=f"found_{number}") for number in range(self._sinks)]
         taking, chosen = Signal(), Signal(ID_BITS)
         # A token taken leaves its counter in the next cycle, and `available` tells so in the one after it.
         settling = Signal()
@@ -113,11 +115,12 @@ class Semaphores(wiring.Component):
             free = free & ~asking[number]
             m.d.comb += sink.granted.eq(granted[number])
             m.d.sync += [
+                found[number].eq(sink.id),
                 asking[number].eq(sink.want & there & idle & ~self.clear),
                 granted[number].eq((grants & ~self.clear) | (sink.want & (sink.id == 0) & ~granted[number])),
             ]
             with m.If(grants):
-                m.d.comb += chosen.eq(sink.id)
+                m.d.comb += chosen.eq(found[number])
         m.d.sync += [taking.eq((chosen != 0) & ~self.clear), settling.eq(taking)]
         return chosen
 
