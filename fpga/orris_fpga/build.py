@@ -13,9 +13,9 @@ from .build_report import BuildReport, read_report
 from .errors import BoardError
 from .gateware.system import SystemParameters
 from .gateware.top import BoardTop
-from .synthesis import COMMANDS, drop_unused_carries, mapping
+from .packing import pack_netlist
+from .synthesis import COMMANDS, mapping
 from .tools import run_tool
-from .wide_registers import copy_wide_registers
 
 NAME = "orris"
 ABOUT = "build.json"
@@ -152,8 +152,7 @@ def build_bitstream(
     if not (directory / flow.netlist).exists():
         raise BoardError(f"Yosys wrote no netlist; its output is in {directory / 'yosys.log'}")
     if family(platform) == "ECP5":
-        drop_unused_carries(directory / flow.netlist)
-        copy_wide_registers(directory / flow.netlist)
+        pack_netlist(directory / flow.netlist)
     tell("placement and routing")
     place, pack = device_options(platform)
     options = [

@@ -24,6 +24,8 @@ def simulation_verilog(netlist: Netlist) -> str:
     directory = netlist.path.parent
     design = json.loads(netlist.path.read_text())
     cells = design["modules"][netlist.top]
+    for cell in cells["cells"].values():  # what is left open, as Yosys says it
+        cell["connections"] = {port: bits for port, bits in cell["connections"].items() if bits != ["x"]}
     # Without the family's cells, of which Yosys' netlist has only the ports.
     (directory / "cells_only.json").write_text(json.dumps(design | {"modules": {netlist.top: cells}}))
     script = ["read_json cells_only.json", f"read_verilog -overwrite -D ICE40_U {_MODELS[netlist.family]}"]
@@ -121,9 +123,18 @@ module DP16KD(input {inputs}, output {outputs});
   assign {{{_bus("DOB", 18)}, {_bus("DOA", 18)}}} = cleared ? 36'b0 : word;
 endmodule
 
-module MULT18X18D(input {multiplier}, output {_bus("P", 36)});
-  wire signed [18:0] a = {{SIGNEDA & A17, {_bus("A", 18)}}}, b = {{SIGNEDB & B17, {_bus("B", 18)}}};
+module MULT18X18D(input {multiplier}, CLK0, CE0, RST0, output {_bus("P", 36)});
+  parameter REG_INPUTA_CLK = "NONE", REG_INPUTA_CE = "CE0", REG_INPUTA_RST = "RST0";
+  parameter REG_INPUTB_CLK = "NONE", REG_INPUTB_CE = "CE0", REG_INPUTB_RST = "RST0";
+  parameter REG_OUTPUT_CLK = "NONE", REG_OUTPUT_CE = "CE0", REG_OUTPUT_RST = "RST0";
+  wire [17:0] in_a = {{{_bus("A", 18)}}}, in_b = {{{_bus("B", 18)}}};
+  reg [17:0] held_a = 0, held_b = 0;
+  wire [17:0] now_a = REG_INPUTA_CLK == "NONE" ? in_a : held_a;
+  wire [17:0] now_b = REG_INPUTB_CLK == "NONE" ? in_b : held_b;
+  wire signed [18:0] a = {{SIGNEDA & now_a[17], now_a}}, b = {{SIGNEDB & now_b[17], now_b}};
   wire signed [37:0] product = a * b;
-  assign {{{_bus("P", 36)}}} = product[35:0];
+  reg [35:0] held = 0;
+  always @(posedge CLK0) if (CE0) begin held_a <= in_a; held_b <= in_b; held <= product[35:0]; end
+  assign {{{_bus("P", 36)}}} = REG_OUTPUT_CLK == "NONE" ? product[35:0] : held;
 endmodule
 """

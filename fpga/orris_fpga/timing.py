@@ -7,9 +7,8 @@ from pathlib import Path
 from amaranth.lib.wiring import Component
 
 from .build_report import Step, slowest_path
-from .synthesis import drop_unused_carries, synthesise
+from .synthesis import synthesise
 from .tools import run_tool
-from .wide_registers import copy_wide_registers
 
 WANTED_MHZ = 100
 
@@ -50,8 +49,6 @@ def block_timing(component: Component, top: str, directory: Path, *, seed: int =
         A tool is missing or fails.
     """
     netlist = synthesise(component, top, "ECP5", directory)
-    drop_unused_carries(netlist.path)
-    copy_wide_registers(netlist.path)
     options = ["--85k", "--package", "CABGA381", "--speed", "6", "--out-of-context", "--timing-allow-fail",
                "--router", "router2"]  # as a build does
     run_tool(

@@ -1,0 +1,138 @@
+"""What a packed netlist of ECP5 computes is what it computed before."""
+
+import random
+from itertools import product
+
+import pytest
+
+from orris_fpga.carry_operands import absorb_operands
+from orris_fpga.multiplier_registers import absorb_registers
+
+PINS = "ABCD"
+
+
+def _lut(init, a, b, c, d):
+    return init >> (a | b << 1 | c << 2 | d << 3) & 1
+
+
+def _half(init, a, b, c, d, carry):
+    """S and COUT of half a CCU2C, as the vendor's model says."""
+    propagate, generate = _lut(init, a, b, c, d), _lut(init, a, b, 0, 0)
+    return propagate ^ carry, carry if propagate else generate
+
+
+def _carry_module(adder, carry_pins, lut, lut_pins):
+    """A carry cell whose lower half has the LUT's output on one pin; pins are nets from 2 on or constants."""
+    connections = {pin + "0": [net] for pin, net in zip(PINS, carry_pins, strict=True)}
+    connections |= {pin + "1": ["1"] for pin in PINS} | {"CIN": [90], "COUT": [91], "S0": [92], "S1": [93]}
+    outputs = ("COUT", "S0", "S1")
+    carry = {
+        "type": "CCU2C",
+        "parameters": {"INIT0": adder, "INIT1": adder, "INJECT1_0": "NO", "INJECT1_1": "NO"},
+        "connections": connections,
+        "port_directions": {port: "output" if port in outputs else "input" for port in connections},
+    }
+    first = {
+        "type": "LUT4",
+        "parameters": {"INIT": lut},
+        "connections": {pin: [net] for pin, net in zip(PINS, lut_pins, strict=True)} | {"Z": [80]},
+        "port_directions": dict.fromkeys(PINS, "input") | {"Z": "output"},
+    }
+    return {"cells": {"carry": carry, "lut": first}, "ports": {}}
+
+
+def _behaviour(module, nets):
+    """S0 and the carry out of the lower half, for every value of the nets and the carry in."""
+    cells, seen = module["cells"], []
+    for values in product((0, 1), repeat=len(nets) + 1):
+        value = dict(zip(nets, values[1:], strict=True)) | {"0": 0, "1": 1}
+        if "lut" in cells:
+            pins = [value[cells["lut"]["connections"][pin][0]] for pin in PINS]
+            value[80] = _lut(int(cells["lut"]["parameters"]["INIT"], 2), *pins)
+        pins = [value[cells["carry"]["connections"][pin + "0"][0]] for pin in PINS]
+        seen.append(_half(int(cells["carry"]["parameters"]["INIT0"], 2), *pins, values[0]))
+    return seen
+
+
+ADD = "1001011010101010"  # A + B, or A - B with C = 1, as Yosys maps it, D = 1
+
+
+def test_a_chosen_operand_goes_into_the_carry_cell():
+    choose = f"{sum(((n >> (n >> 2 & 1)) & 1) << n for n in range(16)):016b}"  # C ? B : A
+    module = _carry_module(ADD, [2, 80, "0", "1"], choose, [3, 4, 5, "0"])
+    before = _behaviour(module, [2, 3, 4, 5])
+    absorb_operands(module)
+    assert list(module["cells"]) == ["carry"]
+    assert _behaviour(module, [2, 3, 4, 5]) == before
+
+
+def test_any_lut_before_a_carry_cell(seed):
+    rng = random.Random(seed)
+    absorbed = 0
+    for _ in range(400):
+        nets = [2, 3, 4, 5]
+        lut_pins = [rng.choice([*nets, "0"]) for _ in PINS]
+        lut = f"{rng.getrandbits(16):016b}"
+        carry_pins = [2, 80, rng.choice("01"), "1"]
+        module = _carry_module(ADD, carry_pins, lut, lut_pins)
+        before = _behaviour(module, nets)
+        absorb_operands(module)
+        absorbed += "lut" not in module["cells"]
+        assert _behaviour(module, nets) == before, (carry_pins, lut, lut_pins)
+    assert 0 < absorbed < 400
+
+
+def _register(data, out, enable=70, reset="0"):
+    return {
+        "type": "TRELLIS_FF",
+        "parameters": {"CLKMUX": "CLK", "CEMUX": "CE", "LSRMUX": "LSR", "REGSET": "RESET"},
+        "connections": {"CLK": [1], "CE": [enable], "LSR": [reset], "DI": [data], "Q": [out]},
+        "port_directions": {"CLK": "input", "CE": "input", "LSR": "input", "DI": "input", "Q": "output"},
+    }
+
+
+def _multiplier_module(**changes):
+    """2 x 2 bits, signed, with registers before and after; `changes` replace a register by its name."""
+    connections = {
+        f"{side}{i}": [10 * number + min(i, 1)] for number, side in enumerate("AB", 2) for i in range(18)
+    }
+    connections |= {f"P{i}": [40 + i] for i in range(4)}
+    block = {
+        "type": "MULT18X18D",
+        "parameters": {},
+        "connections": connections,
+        "port_directions": {port: "output" if port[0] == "P" else "input" for port in connections},
+    }
+    registers = {f"a{i}": _register(100 + i, 20 + i) for i in range(2)}
+    registers |= {f"b{i}": _register(110 + i, 30 + i) for i in range(2)}
+    registers |= {f"p{i}": _register(40 + i, 140 + i) for i in range(4)}
+    return {"cells": {"block": block} | registers | changes, "ports": {}}
+
+
+def test_operands_and_product_are_registered_in_the_multiplier():
+    module = _multiplier_module()
+    absorb_registers(module)
+    assert list(module["cells"]) == ["block"]
+    block = module["cells"]["block"]
+    assert [block["connections"][port] for port in ("A0", "A1", "A17", "B0", "B17")] == [
+        [100], [101], [101], [110], [111],
+    ]  # fmt: skip
+    assert [block["connections"][f"P{i}"] for i in range(4)] == [[140], [141], [142], [143]]
+    assert block["connections"]["CE0"] == [70]
+    assert all(block["parameters"][f"REG_{stage}_CLK"] == "CLK0" for stage in ("INPUTA", "INPUTB", "OUTPUT"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "stay"),
+    [
+        ({"a0": _register(100, 20, reset=71)}, 8),  # a reset
+        ({"b1": _register(111, 31, enable=72)}, 8),  # another enable
+        ({"other": _register(20, 150)}, 9),  # another reader of an operand
+        ({"p3": _register(43, 143, enable=72)}, 4),  # only the product stays
+        ({"other": _register(40, 150)}, 5),
+    ],
+)
+def test_registers_that_have_to_stay(changes, stay):
+    module = _multiplier_module(**changes)
+    absorb_registers(module)
+    assert len(module["cells"]) == stay + 1
