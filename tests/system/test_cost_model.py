@@ -87,8 +87,6 @@ def different_layers() -> list[ConvLayer]:
 
 
 ROUGH = {
-    ("tiny", "mobilenetv1.dw1"): "a single ofmap tile in the buffer",
-    ("orris-168", "mobilenetv1.dw13"): "units of a few hundred cycles at the memory's limit",
     ("eyeriss-v1", "16x32-16x3"): "columns that share a psum port and wait for the ifmap network in turn",
     ("eyeriss-v1", "resnet18.layer3.0.conv2"): "columns that share a psum port, filters just in time",
     ("eyeriss-v1", "resnet18.layer4.0.conv2"): "columns that share a psum port, filters just in time",

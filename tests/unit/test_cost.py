@@ -22,7 +22,7 @@ from orris.cost import (
 )
 from orris.cost.array import ifmap_feed, position_cycles, post_cycles
 from orris.cost.choice import AimError
-from orris.cost.events import Kernel, Tokens
+from orris.cost.events import Ahead, Kernel, Tokens
 from orris.cost.memory import Dma, Memory
 from orris.layers import ConvLayer, Padding, find_layer
 from orris.mapper import MappingError
@@ -55,6 +55,21 @@ def test_tokens_are_taken_in_order_and_know_when_they_came():
     assert seen == [("a", 0, 0), ("b", 10, 10), ("late", 30, 40)]
 
 
+def test_tokens_wanted_ahead_of_others():
+    kernel, tokens, seen = Kernel(), Tokens(), []
+
+    def taker(name, wish):
+        yield wish
+        seen.append(name)
+
+    for process in (taker("first", tokens), taker("second", tokens), taker("ahead", Ahead(tokens))):
+        kernel.start(process)
+    for cycle in (10, 20, 30):
+        kernel.give(tokens, cycle)
+    kernel.run()
+    assert seen == ["ahead", "first", "second"]
+
+
 # -- memory ----------------------------------------------------------------------------------------------
 def ends(timing: MemoryTiming, *transfers: tuple[bool, int, int]) -> list[int]:
     """When transfers (writes, words of a row, rows) end that are all offered in cycle 0."""
@@ -71,8 +86,8 @@ def ends(timing: MemoryTiming, *transfers: tuple[bool, int, int]) -> list[int]:
         found[number] = end
 
     for engine in engines.values():
-        kernel.start(engine.plan())
-        kernel.start(engine.move())
+        for process in engine.processes():
+            kernel.start(process)
     kernel.start(offer())
     kernel.run()
     return found
@@ -98,7 +113,31 @@ def test_reads_and_writes_take_turns():
     long, short = ends(MemoryTiming(latency=100), (True, 3200, 1), (False, 640, 1))
     # The read has half of the memory until it is through, then the write has all of it.
     assert abs(short - 100 - 2 * 640) < 100
-    assert abs(long - alone[0] - 640) < 200
+    assert abs(long - alone[0] - 640) < 10
+
+
+def test_short_bursts_have_as_many_words_as_long_ones():
+    # Rows of 8 words against rows of 32: both engines have half of the memory for as long as both move.
+    long, short = ends(MemoryTiming(latency=100), (True, 32, 100), (False, 8, 200))
+    assert abs(short - 100 - 2 * 1600) < 110
+    assert abs(long - 100 - 3200 - 1600) < 110
+
+
+def test_a_transfer_is_taken_while_bursts_of_the_one_before_wait():
+    # Of 40 bursts 16 are under way and two more are planned when the next transfer is taken.
+    kernel, taken = Kernel(), []
+    engine = Dma(kernel, Memory(MemoryTiming(latency=100)), False)
+
+    def offer():
+        for words in (40 * 32, 32):
+            yield engine.free
+            taken.append(kernel.now)
+            engine.start(words, 1, lambda end: None)
+
+    for process in (*engine.processes(), offer()):
+        kernel.start(process)
+    kernel.run()
+    assert 100 + (40 - 2 - 16 - 1) * 32 < taken[1] < 100 + (40 - 2 - 16 + 1) * 32
 
 
 # -- the array -------------------------------------------------------------------------------------------

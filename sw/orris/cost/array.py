@@ -7,6 +7,7 @@ from orris_hw.config import AcceleratorConfig
 
 _CHAIN = 5  # psums a column holds: one in its top PE, two in the PE's buffer, two at the port
 _BUFFERS = 4  # beats held by the feeder's buffer and the one ahead of a row's FIFO
+_HOP = 3  # values held behind it: by its serialiser and ahead of the first PE
 _ROW_BEATS = 7  # that tell a PE row what it listens to, the feeder's step included, beside one per filter set
 
 Run = dict[str, Any]
@@ -39,7 +40,8 @@ class IfmapFeed:
     words, beats : of each, read from the buffer and sent on the Y-bus. column : cycles of each.
     walk : cycles of the walk through the tile, which goes ahead of the beats.
     behind : cycles that X-buses which take longer than the Y-bus are behind it.
-    held : values of a PE that wait between the feeder and the PE when that has no room.
+    held : values of a PE that wait between the feeder and the PE when that has no room; rest : cycles that
+    the beats of the next one take which have no place there.
     """
 
     set_up: int
@@ -50,6 +52,7 @@ class IfmapFeed:
     walk: float
     behind: int
     held: int
+    rest: float
 
 
 def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> IfmapFeed:
@@ -69,9 +72,11 @@ def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> I
     walk = columns * (y_bus + height - sent) + run["full_width"] - columns
     behind = max(0, min(config.networks.fifo_depth * values, (x_bus - y_bus) * columns))
     row_beats = ceil_div(height, stride) * max(1, run["q"] // lanes)  # of a column
-    held = run["q"] * (config.networks.fifo_depth + _BUFFERS) // row_beats
+    places = config.networks.fifo_depth + _HOP / values + _BUFFERS * min(1.0, row_beats / y_bus)
+    whole, part = divmod(places, row_beats)
+    held, rest = run["q"] * int(whole), (row_beats - part) * max(y_bus, x_bus) / row_beats
     words = sent * blocks * run["pixel_lanes"] / config.block
-    return IfmapFeed(set_up, columns, words, y_bus, max(y_bus, x_bus), walk, behind, held)
+    return IfmapFeed(set_up, columns, words, y_bus, max(y_bus, x_bus), walk, behind, held, rest)
 
 
 def _kept(size: int, period: int, kept: int) -> int:

@@ -28,15 +28,18 @@ from .array import post_cycles as post_position
 from .events import Kernel, Process, Tokens
 
 _BUFFER_READ = 9  # a feeder's request to its word
+_FIRST_WORD = 8  # from the walk's first step of an image word to that on the bus
 _SAME_ROWS = 2  # beside one a row: the walk goes through the rows of a pass that needs no new tags
 _NEW_RUN = 6  # cycles between two RUNs in the ifmap feeder
 _SET_UP = 4  # of a RUN in the filter feeder, beside one for each filter set
 _SEEK = 3  # from a RUN to its first token in the filter feeder, beside one for each slot before its own
+_ROOM = 4  # from a place that a PE frees to the beat that leaves the feeder for it
 _PE = 7  # from a last tap to its psum
 _UP = 2  # from PE to PE
 _PORT = 8  # from the top PE to a finished sum
 _POST = 17  # from the last finished sum to the job's token
-_JOB_SET_UP = 4
+_JOB_SET_UP = 6  # of a job in post-processing, beside one for each column and for each block of channels
+_CHAIN = 5  # psums of a column on their way: one in its top PE, two in the PE's buffer, two at the port
 _MOST_WRITES = _MOST_READS = 0.9  # of a bank's cycles
 _RESPONSES = 16  # words of filters that wait for the Y-bus
 
@@ -44,7 +47,8 @@ _RESPONSES = 16  # words of filters that wait for the Y-bus
 @dataclass
 class Pass:
     """A pass that has been worked out: when it began and ended, when the ifmap network was through with it
-    (as seen from the last PE), how far the X-buses were behind the Y-bus, when it frees ifmap places."""
+    (as seen from the last PE), how far the X-buses were behind the Y-bus, when it frees ifmap places; cycles
+    from position to position where its values and psum ports are in time, and what brings its values."""
 
     start: float
     end: float
@@ -52,6 +56,8 @@ class Pass:
     behind: float
     freed: Callable[[int], float]
     """When the PE frees the n-th of its values, counted from the last one (0, and down)."""
+    period: float
+    feed: IfmapFeed
 
 
 class ComputeUnit:
@@ -75,7 +81,8 @@ class ComputeUnit:
         self._loaded_at: deque[float] = deque()
         self._begun_at: deque[float] = deque()
         self._sharing = ceil_div(array.columns, config.psum_ports)
-        self._pipe = 8 + array.rows + array.columns  # from a feeder to the last PE
+        hops = array.rows + array.columns
+        self._pipe, self._back = 8 + hops, 4 + hops  # from a feeder to the last PE; from its room to a feeder
         self._up = _PE + _UP * (array.rows - 1)  # from the last PE to the top of its column
         self._post_free = 0.0
         self._sent = 0.0  # when the ifmap feeder was through with the last pass, as seen from the last PE
@@ -167,7 +174,8 @@ class ComputeUnit:
     # -- array ---------------------------------------------------------------------------------------------
     def array(self) -> Process:
         """Works through the passes."""
-        kernel, before, number = self._kernel, Pass(0, 0, 0, 0, lambda n: 0.0), 0
+        kernel, config, number = self._kernel, self._config, 0
+        before = Pass(0, 0, 0, 0, lambda n: 0.0, 1, IfmapFeed(0, 0, 0, 0, 0, 0, 0, 0, 0))
         while True:
             came = yield self._array_items
             run = self._to_array.popleft()
@@ -177,7 +185,8 @@ class ComputeUnit:
                 walk = max(walk, came + 1 + self._pipe)
             if run["last"] and run["wait_ofmap"]:
                 came = yield self._tokens[run["wait_ofmap"]]
-            ofmap_free = came + _JOB_SET_UP
+            channels = run["p"] * (1 + run["stacks"])
+            ofmap_free = came + _JOB_SET_UP + channels // config.block + run["e"] * run["sets"]
             told = None
             for k in range(run["passes"]):
                 rows = run["last_rows"] if k + 1 == run["passes"] else run["rows"]
@@ -212,9 +221,14 @@ class ComputeUnit:
         if not same:
             told = before.fed - min(before.behind, config.networks.fifo_depth)
             arrives = max(walk, told) + feed.set_up + 1
+        # Nothing is read ahead of a RUN; set-up takes longer than reading, and padding needs no word.
+        waits_for_word = same and not k and run["width"] and run["height"]
+        read = walk + through + _FIRST_WORD if waits_for_word else 0.0
         window = first = 0.0
         for column in range(taps // q):
             arrives = max(arrives + feed.column, before.freed((column + 1) * q - capacity))
+            if column >= run["pad_left"]:
+                arrives = max(arrives, read + (column + 1) * feed.beats)
             if column == 0:
                 first = arrives
             window = max(window, arrives - column * q * p)
@@ -240,18 +254,20 @@ class ComputeUnit:
         # The top PE, which has room last, takes part in every beat.
         skew = _UP * (rows - 1)
         last = max(first + (feed.columns - 1) * feed.column, freed(values - capacity) + skew)
-        last = max(last, walk + through + feed.walk)
-        self._sent = max(first + (feed.columns - 1) * feed.column, freed(values - capacity - feed.held))
+        last = max(last, walk + through + feed.walk, read + feed.columns * feed.beats)
+        room = freed(values - capacity - feed.held) + skew + _ROOM + feed.rest + self._pipe
+        self._sent = max(first + (feed.columns - 1) * feed.column, room)
         # Columns that have waited together for their filters or values begin together.
         drift = drift_cycles(p, sharing) if start > before.end and pace <= period else 0
         end = start + positions * period + drift
         self.stalls["stall_psum"] += (positions * (period - p * taps) + drift) * pes
+        own = period
         if pace > period:
             waits = last + max(q, step) * p - end
             self.stalls["stall_ifmap"] += max(0.0, waits) * pes
             end = max(end, end + waits)
             period = (end - start) / positions
-        return Pass(start, end, last, feed.behind, lambda value: freed(values + value))
+        return Pass(start, end, last, feed.behind, lambda value: freed(values + value), own, feed)
 
     def _psums_read(self, run: Run, done: Pass) -> None:
         """A pass that reads the psums of those before it."""
@@ -260,17 +276,34 @@ class ComputeUnit:
 
     def _finish(self, run: Run, done: Pass, ofmap_free: float) -> Pass:
         """The last pass goes no faster than post-processing, but for what its FIFOs hold."""
-        positions, channels = run["positions"], run["p"] * (1 + run["stacks"])
-        cycles, words = post_position(self._config, run), post_words(self._config, run)
-        place = run["ofmap_base"] // self._config.global_buffer.depth
+        config, positions, channels = self._config, run["positions"], run["p"] * (1 + run["stacks"])
+        cycles, words = post_position(config, run), post_words(config, run)
+        place = run["ofmap_base"] // config.global_buffer.depth
         self._writes = {place: words * positions / (done.end - done.start)}
-        first = done.start + (done.end - done.start) / positions
-        begin = max(first + self._up + _PORT, self._post_free, ofmap_free)
-        held = (self._config.scratchpads.psum + 8) / channels  # positions
-        end = max(done.end, begin + (positions - held) * cycles - self._up)
+        paced = (done.end - done.start) / positions
+        begin = max(done.start + paced + self._up + _PORT, self._post_free, ofmap_free)
+        sums = config.scratchpads.psum + config.networks.spare_sums + _CHAIN
+        held = sums / channels  # positions, beside those in the PEs' pipelines
+        full = held + self._up / done.period
+        pace = max(cycles, done.period)
+        end, fed = max(done.end, begin + (positions - held) * pace - self._up), done.fed
+        if begin > done.start + full * paced:
+            # All PEs stand still, with as many ifmap values as they and the network hold.
+            capacity = config.scratchpads.ifmap + done.feed.held
+            missing = run["taps"] + (positions - 1 - full) * run["step"] - capacity
+            if missing > 0:
+                fed = max(fed, begin + self._back + self._pipe + missing / run["q"] * done.feed.column)
+                end = max(end, fed + max(run["q"], run["step"]) * run["p"])
         pes = run["last_rows"] * run["e"] * run["sets"]
         self.stalls["stall_psum"] += (end - done.end) * pes
+
+        def freed(value: int) -> float:
+            return max(done.freed(value), end + value / run["step"] * pace)
+
+        if end > done.end:
+            fed = max(fed, freed(-config.scratchpads.ifmap))
+            self._sent = max(self._sent, fed, freed(-config.scratchpads.ifmap - done.feed.held))
         rest = max(0, cycles - channels)  # of the last position
         self._post_free = max(begin + positions * cycles, end + self._up + _PORT + rest)
         self._give(run["signal_ofmap"], self._post_free + _POST)
-        return Pass(done.start, end, done.fed, done.behind, done.freed)
+        return Pass(done.start, end, fed, done.behind, freed, done.period, done.feed)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Generator
+from dataclasses import dataclass
 from heapq import heappop, heappush
 
 
@@ -13,7 +14,14 @@ class Tokens:
         self.waiting: deque[Process] = deque()
 
 
-Process = Generator["int | Tokens", int, None]
+@dataclass(frozen=True)
+class Ahead:
+    """Tokens that are wanted ahead of all processes that wait for one."""
+
+    tokens: Tokens
+
+
+Process = Generator["int | Tokens | Ahead", int, None]
 """Yields a cycle to sleep until, or `Tokens` to take one from: it is sent the cycle that one came in, which
 is earlier than now where the process asked late."""
 
@@ -57,7 +65,13 @@ class Kernel:
                 wish = process.send(came)
             except StopIteration:
                 return
-            if isinstance(wish, Tokens):
+            if isinstance(wish, Ahead):
+                wish = wish.tokens
+                if not wish.given:
+                    wish.waiting.appendleft(process)
+                    return
+                came = wish.given.popleft()
+            elif isinstance(wish, Tokens):
                 if not wish.given:
                     wish.waiting.append(process)
                     return

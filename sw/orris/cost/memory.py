@@ -13,8 +13,9 @@ from .events import Kernel, Process, Tokens
 BURST = 32
 """Most beats of a burst."""
 _OUTSTANDING = 16
-_TOGETHER = 2  # full bursts that are moved at once: what is faster to follow, and hardly coarser
-_PLAN = 5  # cycles from a transfer to its first request on the bus
+_TOGETHER = 2  # full bursts that are moved at once, no more than are planned ahead: faster to follow
+_AHEAD = 2  # bursts that are planned and wait to be asked for
+_PLAN = 3  # cycles from a planned burst to its request on the bus
 _PER_BURST = 2  # planning a burst
 _AGAIN = 2  # from the end of a burst to the request that takes its place
 _READ_OUT = 2  # bus to the buffer's write port
@@ -62,18 +63,41 @@ def within_port(config: AcceleratorConfig, bytes_per_cycle: float | None) -> flo
 
 
 class Memory:
-    """The words that reads and writes share, first come, first served: burst by burst they take turns."""
+    """The words that reads and writes share: where both have some to move they take turns.
 
-    def __init__(self, timing: MemoryTiming):
+    port_words : words of a beat.
+    """
+
+    def __init__(self, timing: MemoryTiming, port_words: int = 1):
         self.timing = timing
-        self._free = 0.0
+        rate = timing.rate / port_words
+        self._alone, self._shared = min(1.0, rate), min(1.0, rate / 2)  # beats a cycle
+        self._left = [0.0, 0.0]  # beats of reads and of writes that have yet to move
+        self._now = 0.0
 
-    def move(self, start: float, beats: int, words: int, beat: float = 1.0) -> float:
-        """Cycle after the last of `beats` of `words` that may begin to move at `start`; the accelerator takes
-        (or gives) one in `beat` cycles."""
-        begin = max(start, self._free)
-        self._free = begin + beats * max(1.0, words / self.timing.rate)
-        return max(self._free, begin + beats * beat)
+    def begin(self, writes: bool, now: float, beats: int) -> None:
+        """`beats` more may move from now on."""
+        self._advance(now)
+        self._left[writes] += beats
+
+    def end(self, writes: bool, now: float) -> float:
+        """When they will have moved, unless the other side begins more by then."""
+        self._advance(now)
+        here, there = self._left[writes], self._left[not writes]
+        if here <= there:
+            return now + here / self._shared
+        return now + there / self._shared + (here - there) / self._alone
+
+    def _advance(self, now: float) -> None:
+        """Moves what can have moved until now."""
+        cycles, left = max(0.0, now - self._now), self._left
+        self._now = max(self._now, now)
+        both = min(*left, cycles * self._shared)
+        cycles -= both / self._shared
+        for side in (False, True):
+            left[side] -= both
+        for side in (False, True):
+            left[side] = max(0.0, left[side] - cycles * self._alone)
 
 
 Finished = Callable[[int], None]
@@ -87,6 +111,7 @@ class _Transfer(NamedTuple):
     beat: float
     memory: Place
     buffer: Place
+    each: int
 
 
 class _Piece(NamedTuple):
@@ -109,42 +134,69 @@ class Dma:
         self._kernel, self._memory, self._writes, self._lanes = kernel, memory, writes, port_words
         self.free = Tokens(1)
         self._given, self._transfers = Tokens(), deque[_Transfer]()
+        self._ahead = Tokens(_AHEAD)
+        self._burst, self._cut = Tokens(), deque[_Piece]()
         self._planned, self._pieces = Tokens(), deque[_Piece]()
         self._room = Tokens(_OUTSTANDING)
 
     def start(
         self, row_words: int, rows: int, finished: Finished, beat: float = 1.0, memory: Place = _START,
-        buffer: Place = _START,
+        buffer: Place = _START, each: int = 0,
     ) -> None:  # fmt: skip
         """Takes a transfer now.
 
         beat : cycles that the buffer needs for one. memory, buffer : where the rows begin, in words.
+        each : words after which `finished` is told each time (0: only of all), of a transfer of one burst.
         """
-        self._transfers.append(_Transfer(row_words, rows, finished, beat, memory, buffer))
+        self._transfers.append(_Transfer(row_words, rows, finished, beat, memory, buffer, each))
         self._kernel.give(self._given, self._kernel.now)
 
-    def plan(self) -> Process:
-        """Asks for the bursts of transfer after transfer."""
-        kernel, asked = self._kernel, 0.0
+    def processes(self) -> tuple[Process, ...]:
+        """All that go on at once."""
+        return self._plan(), self._ask(), self._move()
+
+    def _plan(self) -> Process:
+        """Cuts transfer after transfer into bursts, some of them ahead of their requests."""
+        kernel, planned = self._kernel, 0
         while True:
             came = yield self._given
             transfer = self._transfers.popleft()
-            asked = max(came + _PLAN, asked)
+            planned = max(planned, came)
             rows = self._rows(transfer)
             for row, pieces in enumerate(rows, start=1):
                 for number, (bursts, beats) in enumerate(pieces, start=1):
+                    begun = 0
                     for _ in range(bursts):
-                        came = yield self._room
-                        asked = max(asked, came + _AGAIN)
-                    finished = transfer.finished if row == len(rows) and number == len(pieces) else None
-                    self._pieces.append(_Piece(asked, bursts, beats, transfer.beat, finished))
-                    kernel.give(self._planned, int(asked))
-                    asked += _PER_BURST * bursts
-            kernel.give(self.free, int(asked) - _PLAN + 1)
+                        came = yield self._ahead
+                        planned = max(planned + _PER_BURST, came + 1)
+                        begun = begun or planned
+                    last = row == len(rows) and number == len(pieces)
+                    finished = transfer.finished if last or transfer.each else None
+                    self._cut.append(_Piece(begun + _PLAN, bursts, beats, transfer.beat, finished))
+                    kernel.give(self._burst, begun)
+            planned += 1
+            kernel.give(self.free, planned)
 
-    def move(self) -> Process:
+    def _ask(self) -> Process:
+        """Asks for burst after burst, where it can have so many under way."""
+        kernel, asked = self._kernel, 0
+        while True:
+            yield self._burst
+            piece = self._cut.popleft()
+            asked = max(asked, int(piece.asked))
+            for _ in range(piece.bursts):
+                came = yield self._room
+                asked = max(asked, came + _AGAIN)
+            self._pieces.append(piece._replace(asked=asked))
+            kernel.give(self._planned, asked)
+            for _ in range(piece.bursts):
+                kernel.give(self._ahead, asked)
+            asked += _PER_BURST * piece.bursts
+
+    def _move(self) -> Process:
         """Moves the words of burst after burst."""
-        kernel, end, latency = self._kernel, 0.0, self._memory.timing.latency
+        kernel, memory, end = self._kernel, self._memory, 0.0
+        latency = memory.timing.latency
         align = _ALIGN if self._lanes > 1 else 0
         before, after = (_FETCH + align, latency - 1) if self._writes else (latency, align)
         while True:
@@ -152,7 +204,10 @@ class Dma:
             piece = self._pieces.popleft()
             begin = max(piece.asked + before, end)
             yield int(begin)
-            end = self._memory.move(begin, piece.beats, self._lanes, piece.beat)
+            memory.begin(self._writes, begin, piece.beats)
+            while (end := memory.end(self._writes, max(begin, kernel.now))) > kernel.now + 1:
+                yield int(end)
+            end = max(end, begin + piece.beats * piece.beat)
             for _ in range(piece.bursts):
                 kernel.give(self._room, int(end + after))
             if piece.finished:
@@ -160,6 +215,9 @@ class Dma:
 
     def _rows(self, transfer: _Transfer) -> list[list[tuple[int, int]]]:
         """(bursts, beats) of what is moved at once, row by row."""
+        if transfer.each:
+            beats = transfer.each // self._lanes
+            return [[(number == 0, beats) for number in range(transfer.row_words // transfer.each)]]
         known: dict[tuple[int, int], list[tuple[int, int]]] = {}
         rows = []
         for row in range(transfer.rows):

@@ -15,13 +15,13 @@ from orris_hw.config import AcceleratorConfig
 from ..compiler.layout import WORD_BYTES
 from ..compiler.vector_counts import command_cycles
 from .compute import ComputeUnit
-from .events import Kernel, Process, Tokens
+from .events import Ahead, Kernel, Process, Tokens
 from .memory import Dma, Memory, MemoryTiming, Place
 
 _START = 5  # cycles from the start command to the program's, in which the core is reset
 _SETTLE = 7  # from the end of the program until the counters hold everything
 _FETCHED, _BUFFERED = 4, 16  # commands asked for at once, commands held
-_DECODE = 11  # cycles a command
+_DECODE = 3  # cycles from a command's last word to its queue
 _FETCH_FIFO = 2
 _TOKEN = 5  # from giving a token to taking it
 _BEGIN = 3  # cycles from a command to its first plane
@@ -59,8 +59,8 @@ class _Queue:
 class _Program:
     def __init__(self, config: AcceleratorConfig, commands: Sequence[Command], timing: MemoryTiming):
         self._commands, self._kernel = commands, Kernel()
-        memory = Memory(timing)
         self._words = config.port_words
+        memory = Memory(timing, self._words)
         self._reads = Dma(self._kernel, memory, False, self._words)
         self._writes = Dma(self._kernel, memory, True, self._words)
         self._tokens = [Tokens() for _ in range(SEMAPHORES + 1)]
@@ -81,10 +81,7 @@ class _Program:
         for process in (
             self._fetch(),
             self._decode(),
-            self._reads.plan(),
-            self._reads.move(),
-            self._writes.plan(),
-            self._writes.move(),
+            *(process for dma in (self._reads, self._writes) for process in dma.processes()),
             self._transfers("LOAD", self._reads),
             self._transfers("STORE", self._writes),
             compute.filters(),
@@ -115,25 +112,24 @@ class _Program:
             group = min(_FETCHED, left)
             for _ in range(_FETCHED):
                 yield self._room
-            yield self._reads.free
+            yield Ahead(self._reads.free)
             # Commands and parameters are taken word by word.
-            bring = partial(self._bring, group)
-            self._reads.start(group * COMMAND_WORDS, 1, bring, self._words)
+            self._reads.start(group * COMMAND_WORDS, 1, self._bring, self._words, each=COMMAND_WORDS)
             for _ in range(_FETCHED - group):
                 kernel.give(self._room, kernel.now)
             left -= group
 
-    def _bring(self, commands: int, done: int) -> None:
-        """Commands that have come, one behind the other, the last one with the cycle given."""
-        for behind in reversed(range(commands)):
-            self._kernel.give(self._fetched, done + _FETCH_FIFO - behind * COMMAND_WORDS)
+    def _bring(self, done: int) -> None:
+        """A command has come."""
+        self._kernel.give(self._fetched, done + _FETCH_FIFO)
 
     def _decode(self) -> Process:
-        kernel = self._kernel
-        for index, (format_, fields) in enumerate(self._commands):
-            yield self._fetched
-            yield kernel.now + _DECODE - (0 if index else COMMAND_WORDS)
+        kernel, handed_out = self._kernel, 0
+        for format_, fields in self._commands:
+            came = yield self._fetched
+            yield max(came, handed_out + COMMAND_WORDS)
             kernel.give(self._room, kernel.now)
+            yield kernel.now + _DECODE
             if format_.name == "SIGNAL":
                 for _ in range(fields["count"]):
                     self._give(fields["semaphore"], kernel.now)
@@ -150,7 +146,8 @@ class _Program:
                 yield kernel.now + _TOKEN
                 for tokens in self._tokens:
                     tokens.given.clear()
-            self._done(kernel.now + 2)
+            handed_out = kernel.now
+            self._done(handed_out + 2)
 
     # -- transfers -----------------------------------------------------------------------------------------
     def _transfers(self, kind: str, dma: Dma) -> Process:
@@ -164,9 +161,11 @@ class _Program:
             yield kernel.now + _BEGIN + command.get("ring_start", 0)
             each, planes = command.get("each", 0), command["planes"]
             for plane in range(planes):
-                if command["wait"] and (plane == 0 or each):
+                asks = plane == 0 or each
+                if command["wait"] and asks:
+                    yield kernel.now + 1
                     yield self._tokens[command["wait"]]
-                yield kernel.now + 2
+                yield kernel.now + 2 + bool(asks)
                 yield flights
                 yield dma.free
                 row_words, rows, beat = command["row_words"], command["rows"], 1.0
