@@ -13,9 +13,9 @@ from orris_hw.gateware.pe import PE
 from orris_hw.gateware.pe_tile import PETile
 
 BUDGETS = {  # component, preset: LUT sites of ECP5, with those that RAMs and the ends of carry chains take
-    (PE, "orris-168"): 430,
-    (PETile, "orris-168"): 540,
-    (PETile, "ulx3s-85f"): 400,
+    (PE, "orris-168"): 390,
+    (PETile, "orris-168"): 485,
+    (PETile, "ulx3s-85f"): 345,
 }
 
 

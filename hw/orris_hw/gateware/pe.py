@@ -194,7 +194,7 @@ class PE(wiring.Component):
         available = Signal()  # the ifmap value of the current tap
         issue, last_issue = Signal(), Signal()  # of a multiply-accumulate; of a tap's last
         filter_index, tap = Signal.like(current.filters), Signal.like(current.taps)
-        position = Signal(POSITION_BITS, reset_less=True)  # positions after this one
+        position = Signal(POSITION_BITS, reset_less=True)  # positions after this one, minus one
         first_filter, last_filter = Signal(), Signal()
         first_tap, last_tap, last_position = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -204,7 +204,7 @@ class PE(wiring.Component):
             last_filter.eq(filter_index == current.filters),
             first_tap.eq(tap == 0),
             last_tap.eq(tap == current.taps),
-            last_position.eq(position == 0),
+            last_position.eq(position.all()),
             last_issue.eq(issue & last_filter),
             free.eq(last_issue & (last_position | (tap < current.step))),
             ring_read.en.eq(issue & first_filter),
@@ -228,10 +228,9 @@ class PE(wiring.Component):
             m.d.sync += tap.eq(0)
         with m.Elif(last_issue):
             m.d.sync += tap.eq(tap + 1)
-        with m.If(switch):
-            m.d.sync += position.eq(Cat(following.positions_low, following.positions_high))
-        with m.Elif(end_of_position):
-            m.d.sync += position.eq(position - 1)
+        with m.If(switch | end_of_position):
+            positions = Cat(following.positions_low, following.positions_high)
+            m.d.sync += position.eq(Mux(switch, positions, position) - 1)
         # The next position starts at the oldest word, unless its last tap frees that and all before it.
         with m.If(last_issue):
             m.d.sync += here.eq(Mux(last_tap & ~free, oldest, here + 1))
@@ -311,15 +310,19 @@ class PE(wiring.Component):
             shape=signed(config.sum_width), depth=1 << bits_for(spads.psum - 1), init=[]
         )
         psum_write = psum_spad.write_port()
-        psum_read = psum_spad.read_port()
+        psum_read = psum_spad.read_port(domain="comb")
+        before = Signal(signed(config.sum_width), reset_less=True)  # the sum so far
         entering, summing = about["operands"], about["product"]
         m.d.comb += [
             psum_read.addr.eq(entering.filter),
-            psum_read.en.eq(
+            events.spad_psum_read.eq(
                 enable & valid["operands"] & ~entering.first_tap & ~(zero["operands"] & ~entering.last_tap)
             ),
-            events.spad_psum_read.eq(psum_read.en),
         ]
+        with m.If(enable & entering.first_tap):
+            m.d.sync += before.eq(0)
+        with m.Elif(events.spad_psum_read):
+            m.d.sync += before.eq(psum_read.data)
         with m.If(enable):
             with m.If(zero["operands"]):
                 m.d.sync += product.eq(0)
@@ -341,7 +344,7 @@ class PE(wiring.Component):
         term = product >> leaving.flags.shift if fixed_point else product
         own = Signal(signed(config.sum_width), reset_less=True)  # the sum before
         repeats = Signal()  # it is the one to add to (p = 1), and was not yet in the scratchpad when read
-        exact = term + Mux(summing.first_tap, 0, Mux(repeats, own, psum_read.data))
+        exact = term + Mux(repeats, own, before)
         total = Signal(signed(config.sum_width))
         m.d.comb += [
             total.eq(saturate(exact, config.sum_width) if fixed_point else exact),
