@@ -22,6 +22,7 @@ from orris.cost import (
 )
 from orris.cost.array import ifmap_feed, position_cycles, post_cycles
 from orris.cost.choice import AimError
+from orris.cost.columns import Columns, Work
 from orris.cost.events import Ahead, Kernel, Tokens
 from orris.cost.memory import Dma, Memory
 from orris.layers import ConvLayer, Padding, find_layer
@@ -141,27 +142,35 @@ def test_a_transfer_is_taken_while_bursts_of_the_one_before_wait():
 
 
 # -- the array -------------------------------------------------------------------------------------------
-def watched_period(p: int, taps: int, sharing: int, positions: int = 40) -> float:
-    """Cycles a position in the last column, cycle by cycle: a column holds one psum in its top PE's register
-    and two in each of two buffers; the port stays with a column while that one has a psum."""
-    made, ends = [0] * sharing, []
+def watched_ends(starts: list[int], p: int, taps: int, positions: int) -> list[list[int]]:
+    """Cycles in which columns that begin at `starts` are through with each position, cycle by cycle: a column
+    holds one psum in its top PE's register and two in each of two buffers; the port stays with a column while
+    that one has a psum."""
+    sharing, ends = len(starts), [[] for _ in starts]
+    made = [0] * sharing
     register, buffer, port = ([0] * sharing for _ in range(3))
     turn = cycle = 0
-    while len(ends) < positions:
+    while any(len(each) < positions for each in ends):
         turn = next((c for k in range(sharing) if port[c := (turn + k) % sharing]), turn)
         for column in range(sharing):
             taken = int(column == turn and port[column] > 0)
             onward = int(buffer[column] > 0 and port[column] < 2)
             leaves = int(register[column] > 0 and buffer[column] < 2)
-            if leaves or not register[column]:
+            if cycle >= starts[column] and (leaves or not register[column]):
                 register[column] = int(made[column] % (p * taps) >= p * (taps - 1))
                 made[column] += 1
-                if column == sharing - 1 and made[column] % (p * taps) == 0:
-                    ends.append(cycle)
+                if made[column] % (p * taps) == 0:
+                    ends[column].append(cycle)
             buffer[column] += leaves - onward
             port[column] += onward - taken
         cycle += 1
-    return (ends[-1] - ends[positions // 2 - 1]) / (positions // 2)
+    return ends
+
+
+def watched_period(p: int, taps: int, sharing: int, positions: int = 40) -> float:
+    """Cycles a position in the last column."""
+    ends = watched_ends([0] * sharing, p, taps, positions)[-1]
+    return (ends[positions - 1] - ends[positions // 2 - 1]) / (positions // 2)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +178,42 @@ def watched_period(p: int, taps: int, sharing: int, positions: int = 40) -> floa
 )
 def test_the_pace_of_columns_that_share_a_port(p, taps, sharing):
     assert position_cycles(p, taps, sharing) == watched_period(p, taps, sharing)
+
+
+def work(p: int = 8, taps: int = 6, positions: int = 9, capacity: int = 1000, step: int = 2) -> Work:
+    return Work(positions, p * taps, p, p, step, taps, step, capacity, 4 * step)
+
+
+@pytest.mark.parametrize("starts", [[0, 1, 2, 3], [0, 40, 10, 5], [3, 3, 90, 3], [0, 500, 7, 14]])
+@pytest.mark.parametrize("p, taps", [(16, 6), (24, 4), (22, 9)])
+def test_bursts_of_columns_that_share_a_port(starts, p, taps):
+    begins, ends = Columns(4, 4).begin(starts, work(p, taps), [0] * 4, 0)
+    watched = [each[8] + 1 for each in watched_ends(starts, p, taps, 9)]
+    assert begins == starts
+    # A column that waits in its last position is through before its psums are.
+    assert all(0 <= end - seen <= 3 * p for end, seen in zip(ends, watched, strict=True)), (ends, watched)
+
+
+def test_no_column_gets_further_ahead_than_its_scratchpads_hold():
+    columns = Columns(2, 2)
+    (first, late), _ = columns.begin([0, 5000], work(capacity=10), [0, 0], 1)
+    # Ten values are there for three positions; the fourth one's come once the late column has room.
+    begins, ends = columns.begin([0, 0], work(capacity=10), [0, 0], 1)
+    assert (first, late) == (0, 5000)
+    assert 5000 < ends[0] < ends[1] and begins[0] < begins[1]
+
+
+def test_columns_go_on_alike_from_a_state_seen_before():
+    numbers = random.Random(4)
+    passes = [[numbers.choice([0, 30, 200, 900]) for _ in range(6)] for _ in range(4)]
+    always, never = Columns(6, 4), Columns(6, 4)
+    for number in range(40):
+        bounds = [number * 1000 + late for late in passes[number % 4]]
+        never._follows.clear()
+        late = number % 3
+        args = bounds, work(capacity=12), [2 * (column - late) for column in range(6)], late
+        assert always.begin(*args) == never.begin(*args)
+    assert len(always._follows) < 40
 
 
 def run_fields(**changes):

@@ -5,7 +5,6 @@ from typing import Any
 
 from orris_hw.config import AcceleratorConfig
 
-_CHAIN = 5  # psums a column holds: one in its top PE, two in the PE's buffer, two at the port
 _BUFFERS = 4  # beats held by the feeder's buffer and the one ahead of a row's FIFO
 _HOP = 3  # values held behind it: by its serialiser and ahead of the first PE
 _ROW_BEATS = 7  # that tell a PE row what it listens to, the feeder's step included, beside one per filter set
@@ -27,17 +26,13 @@ def position_cycles(p: int, taps: int, sharing: int) -> int:
     return p * max(taps, sharing)
 
 
-def drift_cycles(p: int, sharing: int) -> int:
-    """Cycles that the last of `sharing` columns falls behind when all of them begin together."""
-    return (sharing - 1) * max(0, p - _CHAIN)
-
-
 @dataclass(frozen=True)
 class IfmapFeed:
     """What the ifmap network does in a pass.
 
     set_up : cycles that tell every row what it listens to. columns : ifmap columns sent.
     words, beats : of each, read from the buffer and sent on the Y-bus. column : cycles of each.
+    x_bus : beats of a column on an X-bus.
     walk : cycles of the walk through the tile, which goes ahead of the beats.
     behind : cycles that X-buses which take longer than the Y-bus are behind it.
     held : values of a PE that wait between the feeder and the PE when that has no room; rest : cycles that
@@ -49,6 +44,7 @@ class IfmapFeed:
     words: float
     beats: int
     column: float
+    x_bus: int
     walk: float
     behind: int
     held: int
@@ -76,7 +72,7 @@ def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> I
     whole, part = divmod(places, row_beats)
     held, rest = run["q"] * int(whole), (row_beats - part) * max(y_bus, x_bus) / row_beats
     words = sent * blocks * run["pixel_lanes"] / config.block
-    return IfmapFeed(set_up, columns, words, y_bus, max(y_bus, x_bus), walk, behind, held, rest)
+    return IfmapFeed(set_up, columns, words, y_bus, max(y_bus, x_bus), x_bus, walk, behind, held, rest)
 
 
 def _kept(size: int, period: int, kept: int) -> int:

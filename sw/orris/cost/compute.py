@@ -1,8 +1,9 @@
 """When the passes of RUNs begin and end: feeders, PE array, psum ports and post-processing.
 
-The array is followed at the pace of its last PE (bottom row, last column). A pass begins when the one before
-has ended, its filters are loaded and its first ifmap column has come; it goes on at the pace of the slowest
-of multiply-accumulates, psum ports, ifmap network and, in the last pass, post-processing.
+The array is followed at the pace of its last PE (bottom row, last column), or of the last PE of every column
+where columns share psum ports. A pass begins when the one before has ended, its filters are loaded and its
+first ifmap column has come; it goes on at the pace of the slowest of multiply-accumulates, psum ports, ifmap
+network and, in the last pass, post-processing.
 """
 
 from collections import deque
@@ -16,7 +17,6 @@ from .array import (
     Run,
     ceil_div,
     channel_blocks,
-    drift_cycles,
     filter_beats,
     filter_words,
     ifmap_feed,
@@ -25,6 +25,7 @@ from .array import (
     post_words,
 )
 from .array import post_cycles as post_position
+from .columns import Columns, LastColumn, Work
 from .events import Kernel, Process, Tokens
 
 _BUFFER_READ = 9  # a feeder's request to its word
@@ -41,6 +42,7 @@ _POST = 17  # from the last finished sum to the job's token
 _JOB_SET_UP = 6  # of a job in post-processing, beside one for each column and for each block of channels
 _CHAIN = 5  # psums of a column on their way: one in its top PE, two in the PE's buffer, two at the port
 _MOST_WRITES = _MOST_READS = 0.9  # of a bank's cycles
+_STOP = 2  # beats a stop of an X-bus holds
 _RESPONSES = 16  # words of filters that wait for the Y-bus
 
 
@@ -78,9 +80,14 @@ class ComputeUnit:
         self.room, self.items = Tokens(4), Tokens()
         self._to_array: deque[Run] = deque()
         self._array_items, self._loaded, self._begun = Tokens(), Tokens(), Tokens()
-        self._loaded_at: deque[float] = deque()
+        # When all filters of a pass are loaded, and cycles between those of its sets.
+        self._loaded_at: deque[tuple[float, float]] = deque()
         self._begun_at: deque[float] = deque()
         self._sharing = ceil_div(array.columns, config.psum_ports)
+        self._columns = Columns(array.columns, self._sharing) if self._sharing > 1 else LastColumn()
+        self._ends = [0.0]  # of the columns that are followed
+        self._latest: int | None = None  # column that began last
+        self._held = 0.0  # until when post-processing takes the last sums of a pass
         hops = array.rows + array.columns
         self._pipe, self._back = 8 + hops, 4 + hops  # from a feeder to the last PE; from its room to a feeder
         self._up = _PE + _UP * (array.rows - 1)  # from the last PE to the top of its column
@@ -166,7 +173,8 @@ class ComputeUnit:
                 sent = max(sent, self._read(there, words, place), self._read(free, words - held, place))
                 self._give(run["signal_filter"], sent)
                 last = max(sent, sent - y_bus + x_bus) + self._pipe - 3
-                self._loaded_at.append(max(last, free + fields + 3 + x_bus))
+                loaded = max(last, free + fields + 3 + x_bus)
+                self._loaded_at.append((loaded, max(y_bus, x_bus) / run["sets"]))
                 kernel.give(self._loaded, kernel.now)
                 passes, there = passes + 1, 0.0
             kernel.give(self.room, int(sent))
@@ -175,7 +183,7 @@ class ComputeUnit:
     def array(self) -> Process:
         """Works through the passes."""
         kernel, config, number = self._kernel, self._config, 0
-        before = Pass(0, 0, 0, 0, lambda n: 0.0, 1, IfmapFeed(0, 0, 0, 0, 0, 0, 0, 0, 0))
+        before = Pass(0, 0, 0, 0, lambda n: 0.0, 1, IfmapFeed(0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
         while True:
             came = yield self._array_items
             run = self._to_array.popleft()
@@ -224,21 +232,22 @@ class ComputeUnit:
         # Nothing is read ahead of a RUN; set-up takes longer than reading, and padding needs no word.
         waits_for_word = same and not k and run["width"] and run["height"]
         read = walk + through + _FIRST_WORD if waits_for_word else 0.0
-        window = first = 0.0
+        # The column that has room last waits for that, too; others for the network, and for that column.
+        comes, network, window, first = arrives, 0.0, 0.0, 0.0
         for column in range(taps // q):
-            arrives = max(arrives + feed.column, before.freed((column + 1) * q - capacity))
-            if column >= run["pad_left"]:
-                arrives = max(arrives, read + (column + 1) * feed.beats)
+            word = read + (column + 1) * feed.beats if column >= run["pad_left"] else 0.0
+            comes = max(comes + feed.column, word)
+            network = max(network, comes - column * q * p)
+            arrives = max(arrives + feed.column, before.freed((column + 1) * q - capacity), word)
             if column == 0:
                 first = arrives
             window = max(window, arrives - column * q * p)
-        loaded = self._loaded_at.popleft()
-        start = max(before.end, window, loaded)
-        waits = start - (before.end if number else self._described)
-        self.stalls["stall_filter" if loaded >= window else "stall_ifmap"] += max(0.0, waits) * pes
         pace = feed.column * max(1, step // q)
-        sharing = min(self._sharing, run["e"] * run["sets"])
-        period: float = position_cycles(p, taps, sharing) + p * run["stacks"]  # passing psums on, a PE waits
+        passing = p * run["stacks"]  # psums on, a PE waits
+        work = Work(positions, p * taps + passing, p + passing, p, q, taps, step, capacity, feed.x_bus)
+        begins, ends = self._follow(run, rows, work, window, network, number)
+        start, end = max(begins), max(ends)
+        period: float = position_cycles(p, taps, min(self._sharing, run["e"] * run["sets"])) + passing
         values = taps + (positions - 1) * step
 
         earlier = before.freed
@@ -253,21 +262,51 @@ class ComputeUnit:
         self._writes = {bank: p / period for bank in range(run["e"] * run["sets"])}
         # The top PE, which has room last, takes part in every beat.
         skew = _UP * (rows - 1)
-        last = max(first + (feed.columns - 1) * feed.column, freed(values - capacity) + skew)
+        sent = first + (feed.columns - 1) * feed.column
+        # Columns that had no room before the pass began come at the network's pace from then on.
+        if (after := feed.columns - 1 - capacity // q) > 0:
+            sent = max(sent, freed((capacity // q + 1) * q - capacity) + after * feed.column)
+        last = max(sent, freed(values - capacity) + skew)
         last = max(last, walk + through + feed.walk, read + feed.columns * feed.beats)
         room = freed(values - capacity - feed.held) + skew + _ROOM + feed.rest + self._pipe
-        self._sent = max(first + (feed.columns - 1) * feed.column, room)
-        # Columns that have waited together for their filters or values begin together.
-        drift = drift_cycles(p, sharing) if start > before.end and pace <= period else 0
-        end = start + positions * period + drift
-        self.stalls["stall_psum"] += (positions * (period - p * taps) + drift) * pes
+        self._sent = max(sent, room)
+        self._ends = ends
+        taken = sum(end - begin for begin, end in zip(begins, ends, strict=True)) / len(begins)
+        self.stalls["stall_psum"] += (taken - positions * p * taps) * pes
         own = period
-        if pace > period:
-            waits = last + max(q, step) * p - end
-            self.stalls["stall_ifmap"] += max(0.0, waits) * pes
-            end = max(end, end + waits)
+        if pace > period and (waits := last + max(q, step) * p - end) > 0:
+            self.stalls["stall_ifmap"] += waits * pes
+            self._columns.slow(len(begins), waits / positions)
+            self._ends = [each + waits for each in ends]
+            end += waits
             period = (end - start) / positions
         return Pass(start, end, last, feed.behind, lambda value: freed(values + value), own, feed)
+
+    def _follow(
+        self, run: Run, rows: int, work: Work, window: float, network: float, number: int
+    ) -> tuple[list[float], list[float]]:
+        """When the columns begin and end a pass, each as seen from the last one: once its filters are loaded,
+        its ifmap values are there, and post-processing has taken the sums before."""
+        e, sets, most = run["e"], run["sets"], self._config.array.columns - 1
+        followed = range(e * sets) if self._sharing > 1 else range(most, most + 1)
+        late = followed[-1] if self._latest is None else self._latest
+        loaded, apart = self._loaded_at.popleft()
+        bounds, behind = [], []
+        for column in followed:
+            filters = loaded - max(0, sets - 1 - column // e) * apart
+            bounds.append(max(filters, window if column == late else network, self._held) - (most - column))
+            held = _STOP * max(0, late - column)  # beats in the stops of the X-bus between them
+            behind.append((column % e - late % e) * run["q"] - held)
+        begins, ends = (
+            [at + most - column for column, at in zip(followed, times, strict=True)]
+            for times in self._columns.begin(bounds, work, behind, late)
+        )
+        self._latest = followed[begins.index(max(begins))]
+        ended = self._ends if number else [self._described] * len(begins)
+        waits = sum(max(0.0, begin - end) for begin, end in zip(begins, ended, strict=False))
+        cause = "stall_filter" if loaded >= window else "stall_ifmap"
+        self.stalls[cause] += waits / len(begins) * rows * e * sets
+        return begins, ends
 
     def _psums_read(self, run: Run, done: Pass) -> None:
         """A pass that reads the psums of those before it."""
@@ -304,6 +343,8 @@ class ComputeUnit:
             fed = max(fed, freed(-config.scratchpads.ifmap))
             self._sent = max(self._sent, fed, freed(-config.scratchpads.ifmap - done.feed.held))
         rest = max(0, cycles - channels)  # of the last position
+        if end > done.end:
+            self._held = end
         self._post_free = max(begin + positions * cycles, end + self._up + _PORT + rest)
         self._give(run["signal_ofmap"], self._post_free + _POST)
         return Pass(done.start, end, fed, done.behind, freed, done.period, done.feed)
