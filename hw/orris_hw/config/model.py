@@ -102,6 +102,10 @@ class Vector(_Part):
 class Control(_Part):
     """Commands, checks and counters: what a small FPGA can do with less of."""
 
+    kind: Literal["hardware", "microcontroller"] = Field(
+        default="hardware",
+        description='what executes commands; "microcontroller": firmware on a small core, with one PE',
+    )
     commands: Literal["lut_ram", "block_ram"] = Field(
         default="lut_ram",
         description='where commands wait; "block_ram": they come and go word by word, 8 cycles more each',

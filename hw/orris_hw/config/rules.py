@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def broken_rules(config: AcceleratorConfig) -> list[str]:
     """One sentence for each rule `config` breaks; empty when it is sound."""
-    rules = (_arithmetic, _scratchpads, _global_buffer, _memory, _networks, _lanes, _vector)
+    rules = (_arithmetic, _scratchpads, _global_buffer, _memory, _networks, _lanes, _vector, _microcontroller)
     return [problem for rule in rules for problem in rule(config)]
 
 
@@ -107,3 +107,22 @@ def _vector(c: AcceleratorConfig) -> Iterator[str]:
             f"vector.lanes = {c.vector.lanes}: must be {', '.join(map(str, allowed[:-1]))} or {allowed[-1]} "
             f"(0, or a power of two up to 64/data_width = {c.block}: lanes share the values of a word)"
         )
+
+
+def _microcontroller(c: AcceleratorConfig) -> Iterator[str]:
+    if c.control.kind == "hardware":
+        return
+    needed = (
+        ("array.rows", c.array.rows, 1, "the core feeds one PE"),
+        ("array.columns", c.array.columns, 1, "the core feeds one PE"),
+        ("data_width", c.data_width, 8, "firmware moves bytes"),
+        ("arithmetic", c.arithmetic, "integer", "firmware requantises integers"),
+        ("psum_width", c.psum_width, 32, "a psum is a word of the core"),
+        ("memory.port_bits", c.memory.port_bits, 64, "one access of the core is one beat"),
+        ("vector.lanes", c.vector.lanes, 0, "there is no vector unit"),
+        ("control.checks", c.control.checks, True, "firmware checks every command"),
+        ("control.counters", c.control.counters, "few", "firmware counts"),
+    )
+    for key, value, wanted, why in needed:
+        if value != wanted:
+            yield f'{key} = {value!r}: must be {wanted!r} when control.kind = "microcontroller" ({why})'

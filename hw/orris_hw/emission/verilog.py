@@ -14,7 +14,8 @@ from .verilog_text import compact_initial, file_header, order_ports, split_veril
 # Plain assigns instead of always @* blocks: a simulator that never triggers those at time 0 would
 # show X, and both Icarus and Verilator run about three times faster. Resets and enables go into the
 # registers' own statements (opt_dff): as part of the next value, a reset from outside makes Verilator
-# compute all logic a second time, at half the speed.
+# compute all logic a second time, at half the speed. A memory named so that it needs no initial content
+# gets none: large RAMs of some FPGAs cannot have one.
 _SCRIPT = """\
 read_rtlil <<rtlil
 {rtlil}
@@ -24,6 +25,7 @@ opt_clean -purge
 opt_merge
 opt_dff
 opt_clean -purge
+delete t:$meminit_v2 r:MEMID=*uninitialised* %i
 memory_collect
 """
 _WRITE_VERILOG = "write_verilog -noattr\n"

@@ -1,0 +1,1 @@
+"""Gateware of an accelerator whose commands firmware executes."""
