@@ -16,10 +16,11 @@ KEY        := $(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 RUN_STAMP  := .venv/orris-run-$(KEY)
 DEV_STAMP  := .venv/orris-dev-$(KEY)
 FPGA_STAMP := .venv/orris-fpga-$(KEY)
+FIRM_STAMP := .venv/orris-firmware-$(KEY)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long bench bench-fpga lint fpga-tools bitstream flash clean tools
+.PHONY: help demo test test-long bench bench-fpga lint fpga-tools bitstream flash firmware clean tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +55,9 @@ bitstream: $(FPGA_STAMP) ## build a bitstream: make bitstream BOARD=ulx3s-25f
 
 flash: $(FPGA_STAMP) ## write it to the board: make flash BOARD=ulx3s-25f
 	@$(BIN)/orris fpga flash $(or $(BOARD),$(error name a board: make flash BOARD=ulx3s-25f ('.venv/bin/orris fpga boards' lists them))) $(ARGS)
+
+firmware: $(FIRM_STAMP) ## compile the firmware of microcontrolled accelerators, after a change of it
+	@$(BIN)/python -m orris_hw.microcontroller.compile
 
 clean: ## remove the environment and everything built
 	rm -rf .venv build dist .pytest_cache .ruff_cache
@@ -92,3 +96,6 @@ $(DEV_STAMP): | .venv/bin/python
 
 $(FPGA_STAMP): | .venv/bin/python
 	$(call install,[fpga],$(RUN_STAMP) $(FPGA_STAMP))
+
+$(FIRM_STAMP): | .venv/bin/python
+	$(call install,[firmware],$(RUN_STAMP) $(FIRM_STAMP))

@@ -46,15 +46,17 @@ def real_programs(config: AcceleratorConfig, base: int) -> list[Program]:
             )
             codes.append(compiled.program)
     plain = PoolParameters.plain(np.int8)
+    vector_layers = (
+        (PoolLayer(kind="max", C=10, H=7, W=6, R=3, S=2, U=2, V=1, padding=Padding.all(1)), plain),
+        (PoolLayer(kind="average", C=5, H=6, W=6), plain),
+        (AddLayer(C=9, H=4, W=5), AddParameters.from_scales(np.int8, (0.1, 3), (0.2, -5), (0.3, 7))),
+        (ConcatLayer(channels=(3, 9), H=3, W=5), None),
+        (UpsampleLayer(C=8, H=3, W=4), None),
+    )
     codes += [
         compile_vector(layer, config, parameters, base=base).program
-        for layer, parameters in (
-            (PoolLayer(kind="max", C=10, H=7, W=6, R=3, S=2, U=2, V=1, padding=Padding.all(1)), plain),
-            (PoolLayer(kind="average", C=5, H=6, W=6), plain),
-            (AddLayer(C=9, H=4, W=5), AddParameters.from_scales(np.int8, (0.1, 3), (0.2, -5), (0.3, 7))),
-            (ConcatLayer(channels=(3, 9), H=3, W=5), None),
-            (UpsampleLayer(C=8, H=3, W=4), None),
-        )
+        for layer, parameters in vector_layers
+        if config.vector.lanes
     ]
     return [
         [code[at : at + COMMAND_BYTES] for at in range(0, len(code), COMMAND_BYTES)] for code in codes

@@ -16,7 +16,7 @@ def cache_directory() -> Path:
 
 
 def sources_digest(root: Path, names: Iterable[str] = (".",)) -> str:
-    """SHA-256 (hex) of the Python sources in `root`: of the files and directories that are named there."""
+    """SHA-256 (hex) of sources in `root`, Python and firmware: of the files and directories named."""
     found = {source for name in names for source in _sources(root / name)}
     digest = hashlib.sha256()
     for source in sorted(found):
@@ -26,4 +26,4 @@ def sources_digest(root: Path, names: Iterable[str] = (".",)) -> str:
 
 
 def _sources(path: Path) -> list[Path]:
-    return [path] if path.is_file() else list(path.rglob("*.py"))
+    return [path] if path.is_file() else [*path.rglob("*.py"), *path.rglob("image.txt")]

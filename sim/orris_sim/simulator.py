@@ -78,11 +78,11 @@ class Simulator:
     ):
         if verilog is not None:
             library = build(verilog, trace=trace is not None, progress=progress)
-        elif trace is None:  # a waveform shows the inside of every PE
+        elif trace is None and config.control.kind == "hardware":  # a waveform shows the inside of every PE
             replaced = with_lockstep(cached_verilog(config, progress), cached_array(config, progress), ARRAY)
             library = build(replaced.verilog, program=replaced.program, progress=progress)
         else:
-            library = build(cached_verilog(config, progress), trace=True, progress=progress)
+            library = build(cached_verilog(config, progress), trace=trace is not None, progress=progress)
         self._library = _bind(library)
         self._machine = self._library.orris_new(memory_bytes, latency, bandwidth, seed, stalls)
         if trace is not None and not self._library.orris_trace(self._machine, str(trace).encode()):
