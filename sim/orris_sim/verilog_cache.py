@@ -9,7 +9,7 @@ import orris_hw
 from orris_hw.cache import cache_directory, sources_digest
 from orris_hw.config import AcceleratorConfig
 from orris_hw.emission import emit_netlist, emit_verilog, write_if_changed
-from orris_hw.gateware.accelerator import Accelerator
+from orris_hw.gateware.accelerator import make_accelerator
 from orris_hw.gateware.pe_array import PEArray
 
 from .build import TOP, Progress
@@ -34,7 +34,7 @@ def cached_verilog(config: AcceleratorConfig, progress: Progress | None = None) 
     SimulationError
         If the cache cannot be written.
     """
-    return _cached(config, "v", progress, lambda: emit_verilog(Accelerator(config), TOP))
+    return _cached(config, "v", progress, lambda: emit_verilog(make_accelerator(config), TOP))
 
 
 def cached_array(config: AcceleratorConfig, progress: Progress | None = None) -> str:

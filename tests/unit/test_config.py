@@ -286,3 +286,24 @@ def test_every_parameter_is_documented():
         else:
             assert field.annotation.__doc__, key
             assert all(part.description for part in parts.values()), key
+
+
+# -- microcontroller -----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"array": {"rows": 2}}, "array.rows = 2: must be 1 when"),
+        ({"array": {"columns": 2}}, "array.columns = 2: must be 1 when"),
+        ({"data_width": 16}, "data_width = 16: must be 8 when"),
+        ({"psum_width": 24}, "psum_width = 24: must be 32 when"),
+        ({"memory": {"port_bits": 128}}, "memory.port_bits = 128: must be 64 when"),
+        ({"vector": {"lanes": 1}}, "vector.lanes = 1: must be 0 when"),
+        ({"control": {"checks": False}}, "control.checks = False: must be True when"),
+        ({"control": {"counters": "all"}}, "control.counters = 'all': must be 'few' when"),
+    ],
+)
+def test_what_a_microcontroller_cannot_drive(changes, problem):
+    with pytest.raises(ConfigError) as caught:
+        preset("icebreaker").derive(changes)
+    (found,) = (text for text in caught.value.problems if "microcontroller" in text)
+    assert found.startswith(f'{problem} control.kind = "microcontroller" (')

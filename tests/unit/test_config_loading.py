@@ -58,7 +58,7 @@ def test_unknown_base(toml):
     path = toml('base = "eyeris-v1"\n')
     assert refusal(path) == (
         f"{path}: no preset 'eyeris-v1'; did you mean 'eyeriss-v1'? "
-        "(presets: tiny, eyeriss-v1, orris-168, ulx3s-85f, ecp5-25f)"
+        "(presets: tiny, eyeriss-v1, orris-168, ulx3s-85f, ecp5-25f, icebreaker, tang-nano-9k)"
     )
 
 
@@ -87,11 +87,14 @@ def test_unknown_preset_names_the_nearest_and_all():
         preset("oris-168")
     assert str(caught.value) == (
         "no preset 'oris-168'; did you mean 'orris-168'? "
-        "(presets: tiny, eyeriss-v1, orris-168, ulx3s-85f, ecp5-25f)"
+        "(presets: tiny, eyeriss-v1, orris-168, ulx3s-85f, ecp5-25f, icebreaker, tang-nano-9k)"
     )
     with pytest.raises(ConfigError) as caught:
         preset("zzz")
-    assert str(caught.value) == "no preset 'zzz' (presets: tiny, eyeriss-v1, orris-168, ulx3s-85f, ecp5-25f)"
+    assert str(caught.value) == (
+        "no preset 'zzz' "
+        "(presets: tiny, eyeriss-v1, orris-168, ulx3s-85f, ecp5-25f, icebreaker, tang-nano-9k)"
+    )
 
 
 def test_every_preset_says_what_it_is_for():

@@ -2,13 +2,14 @@
 
 import json
 import stat
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from orris.cli.app import app
 from orris_fpga.boards import BOARDS, find_board
-from orris_fpga.build import ABOUT, device_options, family
+from orris_fpga.build import ABOUT, board_config, device_options, family
 from orris_fpga.build_report import read_report
 from orris_fpga.errors import BoardError
 from orris_fpga.flash import flash_bitstream
@@ -57,10 +58,10 @@ def test_unknown_board():
 
 
 def test_a_board_that_no_preset_fits():
-    result = invoke("fpga", "build", "icebreaker")
-    assert result.exit_code == 2
-    assert result.stderr.strip() == (
-        "error: no preset fits the iCEBreaker: name a smaller configuration with --config")
+    board = replace(find_board("icebreaker"), preset=None)
+    assert board_config(board, PRESETS["tiny"]) is PRESETS["tiny"]
+    with pytest.raises(BoardError, match="^no preset fits the iCEBreaker: name a smaller configuration"):
+        board_config(board)
 
 
 def test_a_port_wider_than_the_boards_memory():

@@ -10,10 +10,10 @@ ICEBREAKER = Board(
     name="icebreaker",
     title="iCEBreaker",
     platform=ICEBreakerPlatform,
-    preset=None,
+    preset="icebreaker",
     clock_hz=12_000_000,
     clocking=BoardClock,
-    memory=Spram(),
+    memory=Spram(blocks=2),  # the other two are the accelerator's
     baud=1_000_000,
     programmer="ice40_generic",
 )

@@ -10,7 +10,7 @@ TANG_NANO_9K = Board(
     name="tang-nano-9k",
     title="Tang Nano 9K",
     platform=lambda: TangNano9kPlatform(toolchain="Apicula"),
-    preset=None,
+    preset="tang-nano-9k",
     clock_hz=27_000_000,
     clocking=BoardClock,
     memory=OnChipMemory(16 << 10),

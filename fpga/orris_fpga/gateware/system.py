@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from orris_hw.config import AcceleratorConfig
-from orris_hw.gateware.accelerator import Accelerator
+from orris_hw.gateware.accelerator import make_accelerator
 from orris_hw.gateware.axi import DATA_BITS
 
 from ..errors import BoardError
@@ -20,8 +20,7 @@ from .block_memory import BlockMemory
 from .host_link import HostLink
 from .sdram_controller import SdramController
 from .sdram_pins import SdramSignature
-from .spram_memory import BYTES as SPRAM_BYTES
-from .spram_memory import SpramMemory
+from .spram_memory import BLOCK_BYTES, BLOCKS, SpramMemory
 from .uart import divisor
 
 SDRAM_READS, ON_CHIP_READS = 16, 4
@@ -37,9 +36,13 @@ class OnChipMemory:
 
 @dataclass(frozen=True)
 class Spram:
-    """Memory in the iCE40 UltraPlus' single-port RAM, all of it."""
+    """Memory in so many blocks of the iCE40 UltraPlus' single-port RAM."""
 
-    bytes: int = SPRAM_BYTES
+    blocks: int = BLOCKS
+
+    @property
+    def bytes(self) -> int:
+        return self.blocks * BLOCK_BYTES
 
 
 Memory = SdramChip | OnChipMemory | Spram
@@ -105,7 +108,7 @@ class System(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         memory, clock_hz = self._parameters.memory, self._parameters.clock_hz
-        m.submodules.accelerator = accelerator = Accelerator(self._parameters.config)
+        m.submodules.accelerator = accelerator = make_accelerator(self._parameters.config)
         m.submodules.link = link = HostLink(self._parameters.hello, self._divisor)
         m.submodules.switch = switch = AxiSwitch()
         in_flight = SDRAM_READS if isinstance(memory, SdramChip) else ON_CHIP_READS
@@ -120,7 +123,8 @@ class System(wiring.Component):
             wiring.connect(m, controller.pins, wiring.flipped(self.sdram))
             wiring.connect(m, words.memory, controller.port)
         else:
-            blocks = SpramMemory() if isinstance(memory, Spram) else BlockMemory(memory.bytes // 8)
+            spram = isinstance(memory, Spram)
+            blocks = SpramMemory(memory.blocks) if spram else BlockMemory(memory.bytes // 8)
             m.submodules.on_chip_memory = blocks
             wiring.connect(m, words.memory, blocks.port)
         return m

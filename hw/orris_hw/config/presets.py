@@ -69,6 +69,32 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
             control=dict(commands="block_ram", counters="few"),
         ),
     ),
+    "icebreaker": (
+        "one PE and firmware, for the iCE40UP5K of an iCEBreaker",
+        dict(
+            array=dict(rows=1, columns=1),
+            scratchpads=dict(filter=96, ifmap=16, psum=16),
+            global_buffer=dict(banks=4, depth=1024),
+            networks=dict(psum_bits=32),
+            post_processing=dict(channels=512),
+            vector=dict(lanes=0),
+            zero_gating=False,
+            control=dict(kind="microcontroller", counters="few"),
+        ),
+    ),
+    "tang-nano-9k": (
+        "one PE and firmware, for the GW1NR-9C of a Tang Nano 9K",
+        dict(
+            array=dict(rows=1, columns=1),
+            scratchpads=dict(filter=96, ifmap=16, psum=16),
+            global_buffer=dict(banks=2, depth=512),
+            networks=dict(psum_bits=32),
+            post_processing=dict(channels=256),
+            vector=dict(lanes=0),
+            zero_gating=False,
+            control=dict(kind="microcontroller", counters="few"),
+        ),
+    ),
 }
 
 PRESETS: dict[str, AcceleratorConfig] = {

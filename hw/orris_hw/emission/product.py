@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import commands, register_map
 from ..config import AcceleratorConfig, to_toml
-from ..gateware.accelerator import Accelerator
+from ..gateware.accelerator import make_accelerator
 from .files import emit_to
 from .ports import EmissionError
 
@@ -41,7 +41,7 @@ def write_product(config: AcceleratorConfig, directory: Path | str, name: str | 
         raise EmissionError(
             f"the name '{name}' is no Verilog identifier: letters, digits and _, no digit first"
         )
-    return emit_to(directory, Accelerator(config), name, header(config), describe(config))
+    return emit_to(directory, make_accelerator(config), name, header(config), describe(config))
 
 
 def header(config: AcceleratorConfig) -> list[str]:

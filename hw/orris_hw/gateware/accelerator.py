@@ -7,9 +7,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import AcceleratorConfig
+from ..microcontroller.image import firmware_image
 from ..register_map import ADDRESS_WIDTH, constants, counters_of
 from .axi import Axi4LiteSignature, Axi4Signature
 from .core import Core
+from .microcontroller.accelerator import MicrocontrolledAccelerator
 from .registers import Registers
 
 SETTLE = 4
@@ -119,3 +121,10 @@ class Accelerator(wiring.Component):
                     m.d.sync += stopping.eq(1)
                     m.next = "RESET"
         return m
+
+
+def make_accelerator(config: AcceleratorConfig) -> Accelerator | MicrocontrolledAccelerator:
+    """The accelerator of `config`, whatever executes its commands; ports as of `Accelerator`."""
+    if config.control.kind == "microcontroller":
+        return MicrocontrolledAccelerator(config, firmware_image())
+    return Accelerator(config)

@@ -16,7 +16,7 @@ from orris.golden.tensors import IntArray
 from orris.layers import ConvLayer, Padding
 from orris.mapper import map_layer
 from orris_hw.config import AcceleratorConfig
-from orris_hw.gateware.accelerator import Accelerator
+from orris_hw.gateware.accelerator import make_accelerator
 from orris_hw.register_map import ErrorCode
 
 from .axi import CANARY, Host, Memory, WithIds
@@ -32,7 +32,7 @@ PATIENCE = 1000
 
 def top(config: AcceleratorConfig) -> WithIds:
     """What the bench runs on."""
-    return WithIds(Accelerator(config), "orris", "m_axi")
+    return WithIds(make_accelerator(config), "orris", "m_axi")
 
 
 class BenchTransport:

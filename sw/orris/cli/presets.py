@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,6 +12,9 @@ from .options import JsonFlag
 
 if TYPE_CHECKING:
     from orris_hw.config import AcceleratorConfig
+
+SIDE_BY_SIDE = 4
+"""Presets in a table: as many as 80 columns hold."""
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +32,9 @@ def presets(as_json: JsonFlag = False) -> None:
         entries = [{"note": PRESET_NOTES[name], **_entry(config)} for name, config in PRESETS.items()]
         typer.echo(json.dumps(entries, indent=2))
         return
-    _print_table(PRESETS)
+    configs = list(PRESETS.values())
+    for at in range(0, len(configs), SIDE_BY_SIDE):
+        _print_table(configs[at : at + SIDE_BY_SIDE])
     for name, note in PRESET_NOTES.items():
         typer.echo(f"{name}: {note}")
 
@@ -45,17 +50,17 @@ def _entry(config: AcceleratorConfig) -> dict[str, Any]:
     }
 
 
-def _print_table(configs: dict[str, AcceleratorConfig]) -> None:
+def _print_table(configs: Sequence[AcceleratorConfig]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
-    for name in configs:
-        table.add_column(name, justify="right")
+    for config in configs:
+        table.add_column(config.name, justify="right")
     for label, cell in _ROWS:
-        table.add_row(label, *(cell(config) for config in configs.values()))
+        table.add_row(label, *(cell(config) for config in configs))
     Console().print(table)
 
 
