@@ -228,9 +228,12 @@ class PE(wiring.Component):
             m.d.sync += tap.eq(0)
         with m.Elif(last_issue):
             m.d.sync += tap.eq(tap + 1)
+        # Told by registers whether the next pass's are taken, so that no adder follows on `switch`.
+        positions = Mux(
+            last_position | ~active, Cat(following.positions_low, following.positions_high), position
+        )
         with m.If(switch | end_of_position):
-            positions = Cat(following.positions_low, following.positions_high)
-            m.d.sync += position.eq(Mux(switch, positions, position) - 1)
+            m.d.sync += position.eq(positions - 1)
         # The next position starts at the oldest word, unless its last tap frees that and all before it.
         with m.If(last_issue):
             m.d.sync += here.eq(Mux(last_tap & ~free, oldest, here + 1))
