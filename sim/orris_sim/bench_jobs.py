@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 
-from orris.cost import best_candidate, expected_counters
+from orris.cost import Criteria, best_candidate, expected_counters
 from orris.layers import ConvLayer
 from orris.mapper import FREE, Given
 from orris.report import LayerReport
@@ -43,7 +43,7 @@ class BenchJob:
 
 def run_job(job: BenchJob) -> LayerReport:
     """Map the layer and run it; raises what `run_layer` raises."""
-    best = best_candidate(job.layer, job.config, job.aim, job.memory.timing, given=job.given)
+    best = best_candidate(job.layer, job.config, Criteria(job.aim, job.memory.timing, given=job.given))
     mapping = best.mapping
     if job.rtl:
         return run_layer(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from orris.cost import best_mapping
+from orris.cost import Criteria, best_mapping
 from orris.layers import NETWORKS, ConvLayer, Padding
 from orris.mapper import MappingError
 from orris.report import LayerReport
@@ -25,7 +25,7 @@ def square(C: int, M: int, size: int, R: int, U: int = 1, G: int = 1) -> ConvLay
 def measured(layer: ConvLayer, config: AcceleratorConfig, memory: MemoryModel | None = None) -> LayerReport:
     """Run on the RTL with the best mapping; words must be as expected."""
     memory = memory or MemoryModel()
-    mapping = best_mapping(layer, config, memory=memory.timing)
+    mapping = best_mapping(layer, config, Criteria(memory=memory.timing))
     report = run_layer(layer, config, mapping=mapping, memory=memory).report
     assert report.bit_exact, report.problem
     assert report.surprises == {}, report.mapping.as_dict()
@@ -88,7 +88,7 @@ def different_layers() -> list[ConvLayer]:
 
 ROUGH = {
     ("eyeriss-v1", "mobilenetv1.pw5"): "columns that share a psum port, ifmap network at its limit",
-    ("eyeriss-v1", "resnet18.layer3.0.downsample"): "four columns with four taps on a psum port, which is full",
+    ("eyeriss-v1", "resnet18.layer3.0.downsample"): "four columns of four taps on a psum port, which is full",
 }
 """Where the model is known to be off by more than a percent, and why."""
 MOST_CYCLES = 3_000_000

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from orris.cost import (
+    Criteria,
     EnergyError,
     MemoryTiming,
     Timing,
@@ -365,13 +366,13 @@ def test_bad_aims_are_told(text):
 
 def test_the_best_by_time_is_no_slower_and_the_best_by_energy_no_dearer():
     layer = find_layer("resnet18.layer4.0.downsample")
-    by_time, both, by_energy = (ranked_mappings(layer, ORRIS, aim)[0] for aim in (1.0, 0.5, 0.0))
+    by_time, both, by_energy = (ranked_mappings(layer, ORRIS, Criteria(aim))[0] for aim in (1.0, 0.5, 0.0))
     assert by_time.timing.cycles <= 1.005 * min(both.timing.cycles, by_energy.timing.cycles)
     assert by_energy.energy.total <= 1.005 * min(both.energy.total, by_time.energy.total)
 
 
 def test_candidates_come_in_order_of_their_score():
-    candidates = ranked_mappings(SMALL, ORRIS, 1.0)
+    candidates = ranked_mappings(SMALL, ORRIS)
     assert len(candidates) > 4
     scores = [c.score(1.0) for c in candidates]
     assert [score for score, _ in in_order((score, None) for score in scores)] == scores

@@ -6,7 +6,7 @@ import pytest
 from orris.compiler import compile_layer
 from orris.compiler.fused import OPERAND_FULL, RESULT_FREE, RESULT_FULL
 from orris.compiler.program import OFMAP_FREE, OFMAP_FULL
-from orris.cost import best_mapping, layer_timing
+from orris.cost import Criteria, best_mapping, layer_timing
 from orris.golden import AddParameters, PoolParameters, TensorError, random_layer_data
 from orris.layers import AddLayer, ConvLayer, Padding, PoolLayer
 from orris.layers.windows import WindowAxis
@@ -98,7 +98,7 @@ def test_no_command_but_a_run_waits_for_a_later_one(name, given):
 
 def test_the_cost_model_chooses_a_mapping_with_the_fused_layer_in_mind():
     tail = TAILS["overlapping"]
-    mapping = best_mapping(LAYER, TINY, after=tail)
+    mapping = best_mapping(LAYER, TINY, Criteria(after=tail))
     assert isinstance(mapping, Mapping) and mapping.after == tail
     assert layer_timing(mapping).cycles > LAYER.macs / TINY.pes
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orris.cli import app
-from orris.cost import ranked_mappings
+from orris.cost import Criteria, ranked_mappings
 from orris.layers import NETWORKS, ConvLayer, find_layer
 from orris.mapper import Mapping, MappingError, MappingFileError, mapping_table
 from orris.report import silicon
@@ -28,7 +28,7 @@ def test_what_is_given_is_kept_and_the_rest_searched(tmp_path):
     letters = "p = 4\nq = 2\ne = 2\nt = 2\nr = 1\nn = 1\nm = 8\norder = 'windows'"
     text = f"[layer]\n{letters}\n[other.layer]\np = 1\n"
     given = table(tmp_path, text).of(LAYER)
-    for candidate in ranked_mappings(LAYER, TINY, given=given):
+    for candidate in ranked_mappings(LAYER, TINY, Criteria(given=given)):
         mapping = candidate.mapping
         assert isinstance(mapping, Mapping)
         assert (mapping.p, mapping.q, mapping.e, mapping.t, mapping.rows) == (4, 2, 2, 2, 3)
@@ -37,8 +37,10 @@ def test_what_is_given_is_kept_and_the_rest_searched(tmp_path):
 
 def test_a_layer_that_is_not_there_is_searched(tmp_path):
     given = table(tmp_path, "[other]\np = 1\n").of(LAYER)
-    assert ranked_mappings(LAYER, TINY, given=given) == ranked_mappings(LAYER, TINY)
-    assert ranked_mappings(LAYER, TINY, given=mapping_table(None).of(LAYER)) == ranked_mappings(LAYER, TINY)
+    assert ranked_mappings(LAYER, TINY, Criteria(given=given)) == ranked_mappings(LAYER, TINY)
+    assert ranked_mappings(LAYER, TINY, Criteria(given=mapping_table(None).of(LAYER))) == ranked_mappings(
+        LAYER, TINY
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_no_such_file():
 )
 def test_what_no_mapping_has_is_refused(tmp_path, text, message):
     with pytest.raises(MappingError) as error:
-        ranked_mappings(LAYER, TINY, given=table(tmp_path, f"[layer]\n{text}\n").of(LAYER))
+        ranked_mappings(LAYER, TINY, Criteria(given=table(tmp_path, f"[layer]\n{text}\n").of(LAYER)))
     assert str(error.value) == message
 
 
@@ -92,14 +94,16 @@ def published() -> dict[str, dict[str, int]]:
 def test_published_mappings_are_the_chips_or_the_limit_is_named(layer, tmp_path):
     chip = published()[layer.name]
     entry = {letter: mapping_table("published").entries[layer.name][letter] for letter in "epqrt"}
-    mapping = ranked_mappings(layer, EYERISS, given=mapping_table("published").of(layer))[0].mapping
+    mapping = ranked_mappings(layer, EYERISS, Criteria(given=mapping_table("published").of(layer)))[0].mapping
     assert isinstance(mapping, Mapping)
     assert {letter: getattr(mapping, letter) for letter in "epqrt"} == entry
     assert (entry == chip) == (layer.name == "alexnet.conv1")
     if entry != chip:
         letters = "\n".join(f"{letter} = {value}" for letter, value in chip.items())
         with pytest.raises(MappingError) as error:
-            ranked_mappings(layer, EYERISS, given=table(tmp_path, f"[{layer.name}]\n{letters}").of(layer))
+            ranked_mappings(
+                layer, EYERISS, Criteria(given=table(tmp_path, f"[{layer.name}]\n{letters}").of(layer))
+            )
         assert "must be" in str(error.value)
 
 

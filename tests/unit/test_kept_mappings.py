@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orris.cost import MemoryTiming, choice, kept, ranked_mappings
+from orris.cost import Criteria, MemoryTiming, choice, kept, ranked_mappings
 from orris.layers import ConvLayer, Padding
 from orris_hw.config import preset
 
@@ -56,11 +56,11 @@ def test_another_name_is_the_same_question(searches):
         dict(layer=replace(LAYER, M=16)),
         dict(layer=replace(LAYER, ifmap_zeros=0.5)),
         dict(config=TINY.derive({"scratchpads": {"psum": 8}})),
-        dict(aim=0.0),
-        dict(memory=MemoryTiming(latency=10)),
-        dict(pixel_lanes=8),
+        dict(criteria=Criteria(aim=0.0)),
+        dict(criteria=Criteria(memory=MemoryTiming(latency=10))),
+        dict(criteria=Criteria(pixel_lanes=8)),
     ],
-    ids=lambda changed: next(iter(changed)),
+    ids=["filters", "zeros", "config", "aim", "memory", "pixel_lanes"],
 )
 def test_another_question_is_searched(searches, changed):
     ranked_mappings(LAYER, TINY)

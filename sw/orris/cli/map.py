@@ -58,7 +58,7 @@ def map_(
     """
     from rich.console import Console
 
-    from orris.cost import MemoryTiming, energy_table, parse_aim, ranked_mappings, within_port
+    from orris.cost import Criteria, MemoryTiming, energy_table, parse_aim, ranked_mappings, within_port
     from orris.mapper import mapping_table
     from orris_hw.config import resolve
 
@@ -66,7 +66,7 @@ def map_(
     memory = MemoryTiming(latency, within_port(accelerator, memory_bytes) / 8)
     wanted = mapping_table(mapping)
     found = [
-        ranked_mappings(each, accelerator, weight, memory=memory, table=table, given=wanted.of(each))
+        ranked_mappings(each, accelerator, Criteria(weight, memory, table, given=wanted.of(each)))
         for each in layers
     ]
     if as_json:

@@ -1,6 +1,6 @@
 """What a mapping costs: cycles, words and energy, without running the RTL."""
 
-from .choice import AIMS, Candidate, best_candidate, best_mapping, parse_aim, ranked_mappings
+from .choice import AIMS, Candidate, Criteria, best_candidate, best_mapping, parse_aim, ranked_mappings
 from .energy import DEFAULT_TABLE, Energy, EnergyError, EnergyTable, energy, energy_table, table_names
 from .expected import expected_counters
 from .layer import layer_timing
@@ -13,6 +13,7 @@ __all__ = [
     "BandwidthError",
     "DEFAULT_TABLE",
     "Candidate",
+    "Criteria",
     "Energy",
     "EnergyError",
     "EnergyTable",

@@ -72,13 +72,36 @@ def _score(counters: Table[str, int], total: float, weight: float) -> tuple[floa
     return value / _STEP, words // _WORDS_STEP if weight == 1 else cycles, total, cycles
 
 
+@dataclass(frozen=True)
+class Criteria:
+    """What a mapping is chosen by, beside its layer and configuration.
+
+    aim : weight of time, 1 for least cycles, 0 for least energy.
+    memory : behind the accelerator. table : what accesses cost.
+    pixel_lanes : layout of the ifmap, chosen if not given. after : a layer to fuse to this one.
+    given : parameters of the mapping that are kept.
+    """
+
+    aim: float = 1.0
+    memory: MemoryTiming = field(default_factory=MemoryTiming)
+    table: EnergyTable = field(default_factory=energy_table)
+    pixel_lanes: int | None = None
+    after: Tail | None = None
+    given: Given = FREE
+
+    @property
+    def lanes(self) -> int | None:
+        """Lanes of a pixel, where they are not to be chosen."""
+        return self.pixel_lanes or self.given.pixel_lanes
+
+
 class _Estimate:
     """The aim of the search: the same score from estimated cycles."""
 
-    def __init__(self, layer: ConvLayer, config: AcceleratorConfig, weight: float, table: EnergyTable):
-        self._config, self._weight, self._table = config, weight, table
+    def __init__(self, layer: ConvLayer, config: AcceleratorConfig, criteria: Criteria):
+        self._config, self._weight, self._table = config, criteria.aim, criteria.table
         once = {"mac_done": round(layer.macs * (1 - layer.ifmap_zeros) / 2), "dram_write_words": 1}
-        self._least = energy(once, config, table).total
+        self._least = energy(once, config, self._table).total
 
     def rank(self, mapping: AnyMapping) -> tuple[float, ...]:
         counters = expected_counters(mapping, Timing(0, {}), commands=estimated_commands(mapping))
@@ -93,51 +116,37 @@ class _Estimate:
 
 
 def ranked_mappings(
-    layer: ConvLayer,
-    config: AcceleratorConfig,
-    aim: float = 1.0,
-    *,
-    memory: MemoryTiming | None = None,
-    table: EnergyTable | None = None,
-    pixel_lanes: int | None = None,
-    after: Tail | None = None,
-    given: Given = FREE,
+    layer: ConvLayer, config: AcceleratorConfig, criteria: Criteria | None = None
 ) -> list[Candidate]:
     """The best few mappings of a layer, the best first. They are kept for later processes.
-
-    Parameters
-    ----------
-    aim : weight of time, 1 for least cycles, 0 for least energy.
-    memory : behind the accelerator. table : what accesses cost.
-    pixel_lanes : layout of the ifmap, chosen if not given. after : a layer to fuse to this one.
-    given : parameters of the mapping that are kept.
 
     Raises
     ------
     MappingError
         No mapping is legal, and which limit binds.
     """
-    memory, table = memory or MemoryTiming(), table or energy_table()
-    lanes = pixel_lanes or given.pixel_lanes
+    wish = criteria or Criteria()
     asked = question(
         layer,
         config,
-        after,
-        aim=aim,
-        memory=asdict(memory),
-        table=asdict(table),
-        pixel_lanes=pixel_lanes,
-        given=asdict(given),
+        wish.after,
+        aim=wish.aim,
+        memory=asdict(wish.memory),
+        table=asdict(wish.table),
+        pixel_lanes=wish.lanes,
+        given=asdict(wish.given),
     )
-    fused = {"after": after} if after else {}
+    fused = {"after": wish.after} if wish.after else {}
     if not (found := kept(asked, layer=layer, config=config, **fused)):
-        estimate = _Estimate(layer, config, aim, table)
-        wanted = best_mappings(layer, config, estimate, _CONSIDERED, given.sizes, given.order, lanes, after)
-        timed = _timed(wanted, memory)
-        ranked = in_order((_candidate(*each, table).score(aim), each) for each in timed)
+        estimate, given = _Estimate(layer, config, wish), wish.given
+        wanted = best_mappings(
+            layer, config, estimate, _CONSIDERED, given.sizes, given.order, wish.lanes, wish.after
+        )
+        timed = _timed(wanted, wish.memory)
+        ranked = in_order((_candidate(*each, wish.table).score(wish.aim), each) for each in timed)
         found = [each for _, each in ranked]
         keep(asked, found)
-    return [_candidate(*each, table) for each in found]
+    return [_candidate(*each, wish.table) for each in found]
 
 
 def _timed(mappings: Sequence[AnyMapping], memory: MemoryTiming) -> list[tuple[AnyMapping, Timing]]:
@@ -161,32 +170,15 @@ _found: dict[object, Candidate] = {}
 
 
 def best_candidate(
-    layer: ConvLayer,
-    config: AcceleratorConfig,
-    aim: float = 1.0,
-    memory: MemoryTiming | None = None,
-    pixel_lanes: int | None = None,
-    after: Tail | None = None,
-    given: Given = FREE,
+    layer: ConvLayer, config: AcceleratorConfig, criteria: Criteria | None = None
 ) -> Candidate:
     """The first of `ranked_mappings`, whose parameters and errors these are. Kept once found."""
-    key = layer, layer.ifmap_zeros, config, aim, memory, pixel_lanes, after, given
+    key = layer, layer.ifmap_zeros, config, criteria or Criteria()
     if key not in _found:
-        ranked = ranked_mappings(
-            layer, config, aim, memory=memory, pixel_lanes=pixel_lanes, after=after, given=given
-        )
-        _found[key] = ranked[0]
+        _found[key] = ranked_mappings(layer, config, criteria)[0]
     return _found[key]
 
 
-def best_mapping(
-    layer: ConvLayer,
-    config: AcceleratorConfig,
-    aim: float = 1.0,
-    memory: MemoryTiming | None = None,
-    pixel_lanes: int | None = None,
-    after: Tail | None = None,
-    given: Given = FREE,
-) -> AnyMapping:
+def best_mapping(layer: ConvLayer, config: AcceleratorConfig, criteria: Criteria | None = None) -> AnyMapping:
     """The mapping of `best_candidate`."""
-    return best_candidate(layer, config, aim, memory, pixel_lanes, after, given).mapping
+    return best_candidate(layer, config, criteria).mapping

@@ -8,7 +8,7 @@ import numpy as np
 from orris_hw.config import AcceleratorConfig
 
 from ..compiler import layer_constants, vector_layouts
-from ..cost import best_mapping, ranked_mappings
+from ..cost import Criteria, best_mapping, ranked_mappings
 from ..graph import Graph
 from ..graph.vector import VectorWork
 from ..layers import AddLayer, PoolLayer
@@ -57,9 +57,8 @@ def _fused(step: ConvolutionStep, tail: Assignment, config: AcceleratorConfig) -
     work = with_first_operand(tail.work, step.work.ofmap)
     assert isinstance(work.layer, PoolLayer | AddLayer)
     try:
-        candidates = ranked_mappings(
-            step.layer, config, pixel_lanes=step.mapping.pixel_lanes, after=work.layer
-        )
+        criteria = Criteria(pixel_lanes=step.mapping.pixel_lanes, after=work.layer)
+        candidates = ranked_mappings(step.layer, config, criteria)
     except MappingError:
         return []
     apart = price(config, [step, VectorStep(tail.operator, tail.work, config)])
@@ -83,7 +82,7 @@ def _step(assignment: Assignment, config: AcceleratorConfig) -> Step:
         return VectorStep(operator, work, config)
     # The host packs an ifmap as its only reader likes it; all others are in whole words of one pixel.
     lanes = None if assignment.lone else config.block
-    mapping = best_mapping(work.layer, config, pixel_lanes=lanes)
+    mapping = best_mapping(work.layer, config, Criteria(pixel_lanes=lanes))
     return ConvolutionStep(operator, work, mapping, layer_constants(mapping, work.weights, work.requant))
 
 
