@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from orris.compiler import CompiledLayer, compile_layer
-from orris.cost import MemoryTiming, layer_timing
-from orris.driver import Device, DeviceError
+from orris.cost import MemoryTiming, foresees, layer_timing
+from orris.driver import Device, DeviceError, cycle_limit
 from orris.golden import LayerData, conv2d, conv2d_fixed_point, random_layer_data
 from orris.golden.tensors import IntArray
 from orris.layers import ConvLayer
@@ -19,10 +19,6 @@ from orris_hw.config import AcceleratorConfig
 
 from .errors import SimulationError
 from .simulator import Simulator
-
-PATIENCE = 20
-"""Times the predicted cycles after which a program is given up."""
-LEAST_CYCLES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class MemoryModel:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who is told what goes on: what is being built, and (cycles run, cycles predicted)."""
+    """Who is told what goes on: what is being built, and (cycles run, cycles predicted or 0)."""
 
     building: Callable[[str], None] = lambda text: None
     running: Callable[[int, int], None] = lambda run, predicted: None
@@ -89,7 +85,8 @@ def run_layer(
     compiled = compile_layer(layer, mapping, config, data.weights, data.requant, data.product_shift)
     golden = golden_ofmap(mapping, data)
     timing = layer_timing(mapping, memory.timing)
-    predicted = {"cycles": timing.cycles} | timing.stalls | compiled.expected_counts
+    times = {"cycles": timing.cycles} | timing.stalls if foresees(config) else {}
+    predicted = times | compiled.expected_counts
     with Simulator(
         config,
         memory_bytes=compiled.memory_size,
@@ -101,7 +98,7 @@ def run_layer(
         progress=watcher.building,
     ) as simulator:
         begin = time.perf_counter()
-        ofmap, counters, problem = _simulate(simulator, compiled, data.ifmap, predicted["cycles"], watcher)
+        ofmap, counters, problem = _simulate(simulator, compiled, data.ifmap, timing.cycles, watcher)
         seconds, simulated = time.perf_counter() - begin, simulator.traffic.cycles
     report = LayerReport(
         layer=layer,
@@ -147,7 +144,8 @@ def _simulate(
     simulator: Simulator, compiled: CompiledLayer, ifmap: IntArray, predicted: int, watcher: Watcher
 ) -> tuple[IntArray | None, dict[str, int], str | None]:
     """(ofmap, counters, problem)."""
-    limit = max(LEAST_CYCLES, PATIENCE * predicted)
+    limit = cycle_limit(compiled.config, predicted)
+    predicted = predicted if foresees(compiled.config) else 0
     watcher.running(0, predicted)
     try:
         device = Device(simulator, compiled.config)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from orris.compiler import VectorLayer, VectorParameters, compile_vector
-from orris.driver import Device, DeviceError
+from orris.driver import Device, DeviceError, cycle_limit
 from orris.golden import AddParameters, PoolParameters, add, concatenate, pool, upsample
 from orris.golden.tensors import IntArray
 from orris.layers import AddLayer, ConcatLayer, PoolLayer
 from orris_hw.config import AcceleratorConfig
 
 from .errors import SimulationError
-from .layer_run import LEAST_CYCLES, PATIENCE, MemoryModel
+from .layer_run import MemoryModel
 from .simulator import Simulator
 
 
@@ -111,7 +111,7 @@ def run_vector_layer(
         stalls=memory.stalls,
         seed=seed,
     ) as simulator:
-        limit = max(LEAST_CYCLES, PATIENCE * compiled.predicted_cycles)
+        limit = cycle_limit(config, compiled.predicted_cycles)
         try:
             result = Device(simulator, config).run_layer(compiled, *ifmaps, max_cycles=limit)
             ofmap, counters = result.ofmap, result.counters

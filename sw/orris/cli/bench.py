@@ -78,7 +78,7 @@ def bench(
     """
     from rich.console import Console
 
-    from orris.cost import energy_table, parse_aim, within_port
+    from orris.cost import energy_table, parse_aim, require_foresight, within_port
     from orris.mapper import mapping_table
     from orris.report.bench import Conditions
     from orris.report.bench_table import movement_table, silicon_table, speed_table
@@ -87,6 +87,8 @@ def bench(
     from orris_sim.layer_run import MemoryModel
 
     accelerator = resolve(preset=preset, config=config)
+    if not rtl:
+        require_foresight(accelerator)
     chosen = _layers(network, layers, batch)
     memory_bytes = within_port(accelerator, memory_bytes)
     weight, memory = parse_aim(aim), MemoryModel(latency, memory_bytes)

@@ -58,11 +58,20 @@ def map_(
     """
     from rich.console import Console
 
-    from orris.cost import Criteria, MemoryTiming, energy_table, parse_aim, ranked_mappings, within_port
+    from orris.cost import (
+        Criteria,
+        MemoryTiming,
+        energy_table,
+        parse_aim,
+        ranked_mappings,
+        require_foresight,
+        within_port,
+    )
     from orris.mapper import mapping_table
     from orris_hw.config import resolve
 
     accelerator, weight, table = resolve(preset=preset, config=config), parse_aim(aim), energy_table(energy)
+    require_foresight(accelerator)
     memory = MemoryTiming(latency, within_port(accelerator, memory_bytes) / 8)
     wanted = mapping_table(mapping)
     found = [

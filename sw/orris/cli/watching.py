@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def watcher(bars: Progress, name: str) -> Watcher:
-    """One bar for a layer: first what is being built, then cycles run of those predicted."""
+    """One bar for a layer: first what is being built, then cycles run of those predicted, if any are."""
     from orris_sim.layer_run import Watcher
 
     task = bars.add_task(name, total=None)
@@ -20,6 +20,7 @@ def watcher(bars: Progress, name: str) -> Watcher:
         bars.update(task, description=f"{name}: {text}")
 
     def running(run: int, predicted: int) -> None:
-        bars.update(task, description=f"{name}: {run:,} cycles", completed=run, total=max(run, predicted))
+        total = max(run, predicted) if predicted else None
+        bars.update(task, description=f"{name}: {run:,} cycles", completed=run, total=total)
 
     return Watcher(building, running)

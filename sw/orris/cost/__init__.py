@@ -7,12 +7,14 @@ from .layer import layer_timing
 from .memory import BandwidthError, MemoryTiming, within_port
 from .program import Timing, program_timing
 from .roofline import Roofline, roofline
+from .scope import CostError, foresees, require_foresight
 
 __all__ = [
     "AIMS",
     "BandwidthError",
     "DEFAULT_TABLE",
     "Candidate",
+    "CostError",
     "Criteria",
     "Energy",
     "EnergyError",
@@ -25,10 +27,12 @@ __all__ = [
     "energy",
     "energy_table",
     "expected_counters",
+    "foresees",
     "layer_timing",
     "parse_aim",
     "program_timing",
     "ranked_mappings",
+    "require_foresight",
     "roofline",
     "table_names",
     "within_port",

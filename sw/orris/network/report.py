@@ -6,7 +6,7 @@ from typing import Any
 
 from orris_hw.config import AcceleratorConfig
 
-from ..cost import EnergyTable, energy, energy_table, program_timing
+from ..cost import EnergyTable, energy, energy_table, foresees, program_timing
 from ..report import LEVELS, words_at
 from .compile import CompiledNetwork
 from .coverage import Coverage
@@ -23,7 +23,8 @@ class LayerCost:
     Parameters
     ----------
     name, where, shape : as they are shown. macs : multiply-accumulates. mapping : of the array, by letter.
-    predicted : cycles the cost model expects. counters : measured; empty if it did not run there.
+    predicted : cycles the cost model expects, None where firmware executes the commands. counters : measured;
+    empty if it did not run there.
     energy : of those counters, by level and in all. host_seconds : on the host.
     """
 
@@ -32,7 +33,7 @@ class LayerCost:
     shape: str
     macs: int = 0
     mapping: dict[str, Any] = field(default_factory=dict)
-    predicted: int = 0
+    predicted: int | None = 0
     counters: dict[str, int] = field(default_factory=dict)
     energy: dict[str, float] = field(default_factory=dict)
     host_seconds: float = 0.0
@@ -40,7 +41,7 @@ class LayerCost:
     @property
     def cycles(self) -> int:
         """Measured, or predicted where nothing was measured."""
-        return self.counters.get("cycles", 0) or self.predicted
+        return self.counters.get("cycles", 0) or self.predicted or 0
 
     def utilization(self, config: AcceleratorConfig) -> float:
         """MACs per PE and cycle."""
@@ -80,6 +81,12 @@ class NetworkReport:
         return self.whole.get("cycles", 0) or sum(layer.cycles for layer in self.layers)
 
     @property
+    def predicted_cycles(self) -> int | None:
+        """Sum of the layers; None if not all are predicted."""
+        predicted = [layer.predicted for layer in self.layers]
+        return None if None in predicted else sum(filter(None, predicted))
+
+    @property
     def inferences_per_second(self) -> float:
         """At `clock_mhz`, of the accelerator's part."""
         return self.clock_mhz * 1e6 / self.cycles if self.cycles else 0.0
@@ -100,7 +107,7 @@ class NetworkReport:
             "layers": [self._layer(layer) for layer in self.layers],
             "totals": {
                 "cycles": self.cycles,
-                "predicted_cycles": sum(layer.predicted for layer in self.layers),
+                "predicted_cycles": self.predicted_cycles,
                 "macs": self.coverage.macs,
                 "utilization": self.coverage.array_macs / (config.pes * self.cycles) if self.cycles else 0.0,
                 "clock_mhz": self.clock_mhz,
@@ -172,8 +179,9 @@ def report(
     """
     table = table or energy_table()
     measured, on_host = (single.layers, single.host_seconds) if single else ({}, {})
+    known = foresees(network.config)
     predicted = {
-        step.operator.name: program_timing(network.config, program.body).cycles
+        step.operator.name: program_timing(network.config, program.body).cycles if known else None
         for segment in network.segments
         for step, program in segment.single
     }

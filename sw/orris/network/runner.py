@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 from numpy.typing import NDArray
 
 from ..compiler import pack_activations, unpack_activations
-from ..driver import Device, Transport
+from ..cost import foresees
+from ..driver import Device, Transport, cycle_limit
 from ..graph.views import from_view, to_view
 from ..runtime import Session, checked_inputs
 from .compile import CompiledNetwork, Program, Segment
 from .steps import HostStep
-
-PATIENCE = 20
-"""Times the predicted cycles after which a program is given up."""
-LEAST_CYCLES = 1_000_000
 
 
 @dataclass
@@ -43,7 +40,7 @@ class NetworkRunner:
 
     Parameters
     ----------
-    watch : told the name of what runs next, and the cycles predicted for it (0 on the host).
+    watch : told the name of what runs next, and the cycles predicted for it (0: none are).
 
     Raises
     ------
@@ -134,10 +131,11 @@ class NetworkRunner:
         return fetched
 
     def _start(self, program: Program, name: str, predicted: int) -> dict[str, int]:
-        self._watch(name, predicted)
+        config = self.network.config
+        self._watch(name, predicted if foresees(config) else 0)
         self._transport.write_memory(program.program_address, program.content)
         self._device.start(program)
-        self._device.finish(max(LEAST_CYCLES, PATIENCE * predicted))
+        self._device.finish(cycle_limit(config, predicted))
         return self._device.counters()
 
 

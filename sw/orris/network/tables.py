@@ -57,13 +57,15 @@ def _totals_table(report: NetworkReport) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column("")
     table.add_column("")
-    predicted = sum(layer.predicted for layer in report.layers)
+    predicted = report.predicted_cycles
+    foreseen = f" (layers predicted: {predicted:,})" if predicted is not None else ""
     moved = f", {report.dram_bytes:,} bytes to and from DRAM" if report.whole else ""
-    table.add_row("one inference", f"{report.cycles:,} cycles (layers predicted: {predicted:,}){moved}")
-    table.add_row(
-        f"at {report.clock_mhz:g} MHz",
-        f"{report.inferences_per_second:,.1f} inferences/s without the host's part",
-    )
+    if report.cycles:
+        table.add_row("one inference", f"{report.cycles:,} cycles{foreseen}{moved}")
+        table.add_row(
+            f"at {report.clock_mhz:g} MHz",
+            f"{report.inferences_per_second:,.1f} inferences/s without the host's part",
+        )
     if report.energy:
         parts = {part: value for part, value in report.energy.items() if part != "total"}
         whole = report.energy["total"]

@@ -37,7 +37,7 @@ def bench_layer(report: LayerReport, conditions: Conditions) -> dict[str, Any]:
         "layer": layer.name,
         "macs": layer.macs,
         "cycles": cycles,
-        "predicted_cycles": report.predicted["cycles"],
+        "predicted_cycles": report.predicted.get("cycles"),
         "utilization": report.utilization,
         "bit_exact": report.bit_exact if conditions.rtl else None,
         "problem": report.problem,
@@ -85,9 +85,8 @@ def bench_as_dict(
 
 def bench_total(config: AcceleratorConfig, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """All layers together: as one that takes as long as all of them."""
-    cycles, macs, predicted = (
-        sum(entry[name] for entry in entries) for name in ("cycles", "macs", "predicted_cycles")
-    )
+    cycles, macs = (sum(entry[name] for entry in entries) for name in ("cycles", "macs"))
+    predicted = [entry["predicted_cycles"] for entry in entries]
     pe_cycles = max(1, config.pes * cycles)
     least = sum(entry["macs"] / entry["roofline"]["macs_per_cycle"] for entry in entries)
     waits = {
@@ -98,7 +97,7 @@ def bench_total(config: AcceleratorConfig, entries: Sequence[Mapping[str, Any]])
     return {
         "cycles": cycles,
         "macs": macs,
-        "predicted_cycles": predicted,
+        "predicted_cycles": None if None in predicted else sum(predicted),
         "utilization": macs / pe_cycles if cycles else 0.0,
         "bit_exact": None if None in exact else all(exact),
         "stalls": waits,

@@ -36,7 +36,7 @@ def _speed(entry: Mapping[str, Any], share: float) -> Iterator[str]:
     yield short(entry["macs"])
     yield f"{cycles:,}"
     if exact is not None:
-        yield f"{predicted / cycles - 1:+.2%}" if cycles else "-"
+        yield f"{predicted / cycles - 1:+.2%}" if cycles and predicted is not None else "-"
     yield f"{entry['utilization']:.1%}"
     yield f"{share:.1%}"
     yield from (f"{waits:.1%}" for waits in entry["stalls"].values())

@@ -21,7 +21,8 @@ class LayerReport:
     ----------
     layer, config, mapping
     counters : the performance counters by name; empty if the program did not end well.
-    predicted : what was expected beforehand: TIMES, and the counters that follow from the mapping.
+    predicted : what was expected beforehand: TIMES, unless firmware executes the commands, and the counters
+    that follow from the mapping.
     mismatches : ofmap values that differ from the golden model's.
     problem : why the program did not end well, or None.
     simulated_cycles, seconds : clock cycles in all, and the time they took; 0 seconds if nobody measured.
