@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from campaign import bench, draw
 from firmware_machine import FirmwareMachine
-from firmware_programs import ENDS, PLACES, USUAL, Bench
+from firmware_programs import ENDS, PLACES, USUAL, Bench, load
 from orris.cli import app
 from orris.driver import DeviceError
 from orris.layers import ConvLayer, Padding
@@ -84,6 +84,12 @@ def test_memory_that_answers_with_an_error(machine, kind, code):
     assert caught.value.code == code
     getattr(machine.machine, f"fail_{kind}")(0, 0)
     assert machine.recovers()
+
+
+def test_the_upper_half_of_the_addresses_is_another(machine):
+    """Where no memory is, nothing is read: least of all the memory in the lower half."""
+    machine.registers |= {"READ_BASE": 0, "READ_LIMIT": (1 << 32) - 1}
+    assert machine.run([load(), load(address=(1 << 31) + Bench.READABLE[0])]) == (ErrorCode.BUS_READ, 1)
 
 
 def test_a_program_is_abandoned_at_any_time(machine, seed):

@@ -92,6 +92,12 @@ def test_a_program_that_moves_is_patiently_waited_for(machine):
     assert machine.run([load(row_words=400), store(row_words=400)] * 3)[0] == ErrorCode.NONE
 
 
+def test_the_upper_half_of_the_addresses_is_another(machine):
+    """Where no memory is, nothing is read: least of all the memory in the lower half."""
+    machine.registers |= {"READ_BASE": 0, "READ_LIMIT": (1 << 32) - 1}
+    assert machine.run([load(), load(address=(1 << 31) + Bench.READABLE[0])]) == (ErrorCode.BUS_READ, 1)
+
+
 def test_loads_in_a_ring(machine, seed):
     """Planes 1, 2, 0, 1, 2 ... of three, more planes than a byte counts."""
     count, words = 300, 2

@@ -66,7 +66,7 @@ FINISH_ERROR = 1 << 1
 IO_CYCLES = IO + 0x004
 """Load: cycles since reset, modulo 2^32."""
 IO_PAGE = IO + 0x004
-"""Store: bit 31 of the addresses that MEMORY stands for."""
+"""Store: its bit 31 is that of the addresses that MEMORY stands for."""
 
 PE_PSUM = IO + 0x008
 """Load: the next psum, sign-extended; waits for it."""

@@ -135,7 +135,7 @@ class MicrocontrolledAccelerator(wiring.Component):
             )
         }  # fmt: skip
         with m.If(stores["page"]):
-            m.d.sync += port.page.eq(bus.data[0])
+            m.d.sync += port.page.eq(bus.data[31])
         pops = Signal()  # the psum is taken in the cycle after the load's
         m.d.sync += pops.eq(selected["io"] & ~bus.write & address[3] & pe.psum_out.valid)
         field = address[2:6]
