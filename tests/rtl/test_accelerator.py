@@ -27,6 +27,12 @@ def test_layers(simulator, name, seed, tmp_path):
     bench(top(config), "accelerator", simulator, config, seed, tmp_path, **more)
 
 
+@pytest.mark.parametrize("simulator", SIMULATORS[:1])  # to others, what nobody wrote in the RAM is unknown
+def test_layers_by_firmware(simulator, seed, tmp_path):
+    config = preset("icebreaker")
+    bench(top(config), "accelerator", simulator, config, seed, tmp_path, layers=[SMALL], cycles=400_000)
+
+
 @pytest.mark.parametrize("simulator", SIMULATORS[:1])
 def test_layers_through_a_port_of_256_bits(simulator, seed, tmp_path):
     """Bursts begin and end anywhere in a beat of 32 bytes."""

@@ -13,6 +13,8 @@ from orris.compiler import compile_layer
 from orris.driver import DeviceError
 from orris.layers import ConvLayer, Padding
 from orris.mapper import map_layer
+from orris_fpga.boards import find_board
+from orris_fpga.build import board_config
 from orris_fpga.errors import BoardError
 from orris_fpga.gateware.system import Spram, SystemParameters
 from orris_fpga.layer_run import run_on_board
@@ -255,6 +257,20 @@ def test_missing_port():
     assert run.returncode == 2
     assert run.stderr.startswith("error: there is no serial port /dev/ttyNONE7: is the board plugged in? (")
     assert len(run.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["icebreaker", pytest.param("tang-nano-9k", marks=pytest.mark.long)])
+def test_boards_run_by_firmware(name, seed):
+    """The smallest boards as they are built: accelerator in firmware, memory on the chip, own clock."""
+    target = find_board(name)
+    config = board_config(target)
+    with BoardSimulator(SystemParameters(config, target.memory, target.clock_hz, target.baud)) as simulator:
+        link = SerialLink(simulator.port, target.baud, PATIENCE)
+        device = board_device(SerialTransport(link), config)
+        run = run_on_board(LAYER, device, link.hello, seed=seed)
+        assert run.bit_exact
+        assert run.counters["cycles"] > LAYER.macs
+        link.close()
 
 
 @pytest.mark.long

@@ -106,9 +106,10 @@ async def layers(dut: Any, stall: float) -> None:
         result = await bridge(device.run_layer)(compiled, ifmap, max_cycles=settings()["cycles"])
         wrong = int(np.count_nonzero(result.ofmap != golden))
         assert wrong == 0, f"{compiled.layer.name}: {wrong} of {golden.size} values are wrong"
-        made, gated = result.counters["mac_done"], result.counters["mac_gated"]
-        macs = compiled.expected_counts["macs"]
-        assert made + gated == macs, f"{compiled.layer.name}: {made} + {gated} MACs instead of {macs}"
+        if config.control.counters == "all":
+            made, gated = result.counters["mac_done"], result.counters["mac_gated"]
+            macs = compiled.expected_counts["macs"]
+            assert made + gated == macs, f"{compiled.layer.name}: {made} + {gated} MACs instead of {macs}"
         _check_untouched(memory, compiled, compiled.pack_ifmap(ifmap))
 
 
