@@ -126,7 +126,7 @@ def test_short_bursts_have_as_many_words_as_long_ones():
 
 
 def test_a_transfer_is_taken_while_bursts_of_the_one_before_wait():
-    # Of 40 bursts 16 are under way and two more are planned when the next transfer is taken.
+    # Of 40 bursts 16 are under way and two more are planned when the next transfer is taken; four move together.
     kernel, taken = Kernel(), []
     engine = Dma(kernel, Memory(MemoryTiming(latency=100)), False)
 
@@ -139,7 +139,7 @@ def test_a_transfer_is_taken_while_bursts_of_the_one_before_wait():
     for process in (*engine.processes(), offer()):
         kernel.start(process)
     kernel.run()
-    assert 100 + (40 - 2 - 16 - 1) * 32 < taken[1] < 100 + (40 - 2 - 16 + 1) * 32
+    assert 100 + (40 - 2 - 16 - 4) * 32 < taken[1] < 100 + (40 - 2 - 16 + 4) * 32
 
 
 # -- the array -------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from orris_hw.config import AcceleratorConfig
 from orris_hw.errors import OrrisError
 
 from ..layers import ConvLayer
-from ..mapper import FREE, AnyMapping, Given, best_mappings
+from ..mapper import FREE, AnyMapping, Given, Mapping, best_mappings
 from ..mapper import cycles as estimated_cycles
-from ..mapper.counts import estimated_commands
+from ..mapper.cost import compute_cycles
+from ..mapper.counts import estimated_commands, repeated_load_words
 from ..mapper.fusion import Tail
 from ..mapper.search import in_order
 from .energy import Energy, EnergyTable, energy, energy_table
@@ -102,13 +103,30 @@ class _Estimate:
         self._config, self._weight, self._table = config, criteria.aim, criteria.table
         once = {"mac_done": round(layer.macs * (1 - layer.ifmap_zeros) / 2), "dram_write_words": 1}
         self._least = energy(once, config, self._table).total
+        self._counted: tuple[AnyMapping, dict[str, int]] | None = None
 
     def rank(self, mapping: AnyMapping) -> tuple[float, ...]:
-        counters = expected_counters(mapping, Timing(0, {}), commands=estimated_commands(mapping))
+        counters = self._counters(mapping)
         memory_words = counters["dram_read_words"] + counters["dram_write_words"]
-        counters["cycles"] = estimated_cycles(mapping, memory_words)
-        total = energy(counters, self._config, self._table).total
-        return _score(counters, total, self._weight)
+        return self._score(counters | {"cycles": estimated_cycles(mapping, memory_words)})
+
+    def floor(self, mapping: Mapping) -> float:
+        cycles = compute_cycles(mapping)
+        if self._weight == 1:
+            return self.least(cycles)
+        counters, repeated = self._counters(mapping), repeated_load_words(mapping)
+        once = {name: counters[name] - repeated for name in ("glb_load_write", "dram_read_words")}
+        return self._score(counters | once | {"cycles": cycles})[0]
+
+    def _counters(self, mapping: AnyMapping) -> dict[str, int]:
+        """All but cycles; those of the last mapping are kept."""
+        if self._counted is None or self._counted[0] is not mapping:
+            counters = expected_counters(mapping, Timing(0, {}), commands=estimated_commands(mapping))
+            self._counted = mapping, counters
+        return self._counted[1]
+
+    def _score(self, counters: Table[str, int]) -> tuple[float, ...]:
+        return _score(counters, energy(counters, self._config, self._table).total, self._weight)
 
     def least(self, cycles: int) -> float:
         least = {"cycles": cycles, "dram_read_words": 0, "dram_write_words": 0}

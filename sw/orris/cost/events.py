@@ -35,8 +35,8 @@ class Kernel:
         self._order = 0
 
     def start(self, process: Process) -> None:
-        next(process_started := _begin(process))
-        self._push(self.now, process_started)
+        """Runs it up to where it first waits."""
+        self._resume(process, None)
 
     def give(self, tokens: Tokens, at: int) -> None:
         """One token that can be taken from cycle `at` on."""
@@ -47,9 +47,9 @@ class Kernel:
         while self._heap:
             self.now, _, what = heappop(self._heap)
             if not isinstance(what, Tokens):
-                self._resume(what)
+                self._resume(what, self.now)
             elif what.waiting:
-                self._resume(what.waiting.popleft())
+                self._resume(what.waiting.popleft(), self.now)
             else:
                 what.given.append(self.now)
 
@@ -57,12 +57,11 @@ class Kernel:
         self._order += 1
         heappush(self._heap, (max(at, self.now), self._order, what))
 
-    def _resume(self, process: Process) -> None:
-        """Goes on with a process that has slept, or waited for a token that comes now."""
-        came = self.now
+    def _resume(self, process: Process, came: int | None) -> None:
+        """Goes on with a process that has slept, or waited for a token that came, or that begins (None)."""
         while True:
             try:
-                wish = process.send(came)
+                wish = process.send(came)  # type: ignore[arg-type]
             except StopIteration:
                 return
             if isinstance(wish, Ahead):
@@ -81,9 +80,3 @@ class Kernel:
                 if wish > self.now:
                     self._push(wish, process)
                     return
-
-
-def _begin(process: Process) -> Process:
-    """`process`, ready to be sent to."""
-    yield 0
-    yield from process

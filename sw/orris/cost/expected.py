@@ -1,5 +1,7 @@
 """All performance counters as they are expected, those included that depend on data and time."""
 
+from functools import cache
+
 from ..layers import ConvLayer
 from ..mapper import AnyMapping, expected_counts
 from .program import Timing
@@ -35,6 +37,7 @@ def expected_counters(
     }
 
 
+@cache
 def _inside(layer: ConvLayer) -> float:
     """The part of all taps that does not fall on padding."""
     inside = 1.0

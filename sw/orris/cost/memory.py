@@ -13,7 +13,7 @@ from .events import Kernel, Process, Tokens
 BURST = 32
 """Most beats of a burst."""
 _OUTSTANDING = 16
-_TOGETHER = 2  # full bursts that are moved at once, no more than are planned ahead: faster to follow
+_TOGETHER = 4  # full bursts that are moved at once: what is faster to follow, and hardly coarser
 _AHEAD = 2  # bursts that are planned and wait to be asked for
 _PLAN = 3  # cycles from a planned burst to its request on the bus
 _PER_BURST = 2  # planning a burst
@@ -164,13 +164,14 @@ class Dma:
             planned = max(planned, came)
             rows = self._rows(transfer)
             for row, pieces in enumerate(rows, start=1):
-                for number, (bursts, beats) in enumerate(pieces, start=1):
+                for place, (bursts, beats) in enumerate(pieces, start=1):
                     begun = 0
-                    for _ in range(bursts):
-                        came = yield self._ahead
+                    for number in range(bursts):
+                        if number < _AHEAD:
+                            came = yield self._ahead
                         planned = max(planned + _PER_BURST, came + 1)
                         begun = begun or planned
-                    last = row == len(rows) and number == len(pieces)
+                    last = row == len(rows) and place == len(pieces)
                     finished = transfer.finished if last or transfer.each else None
                     self._cut.append(_Piece(begun + _PLAN, bursts, beats, transfer.beat, finished))
                     kernel.give(self._burst, begun)
@@ -189,7 +190,7 @@ class Dma:
                 asked = max(asked, came + _AGAIN)
             self._pieces.append(piece._replace(asked=asked))
             kernel.give(self._planned, asked)
-            for _ in range(piece.bursts):
+            for _ in range(min(piece.bursts, _AHEAD)):
                 kernel.give(self._ahead, asked)
             asked += _PER_BURST * piece.bursts
 

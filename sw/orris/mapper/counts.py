@@ -107,6 +107,12 @@ def filter_load_words(mapping: Mapping) -> int:
     return sweeps * filter_sweep_words(mapping)
 
 
+def repeated_load_words(mapping: Mapping) -> int:
+    """Words of ifmaps and filters that are loaded more than once, each time but the first."""
+    once = _words(mapping, mapping.areas) + filter_sweep_words(mapping)
+    return ifmap_load_words(mapping) + filter_load_words(mapping) - once
+
+
 def parameter_words(mapping: Mapping) -> int:
     """Words of post-processing parameters loaded."""
     ends = [max(run.end for run in tile) for tile in mapping.store_tiles]

@@ -36,6 +36,10 @@ class Aim(Protocol):
         """What the first number of `rank` cannot be below for a mapping of at least so many cycles."""
         ...
 
+    def floor(self, mapping: Mapping) -> float:
+        """As `least`, for this mapping and those that differ from it in how tiles come into the buffer."""
+        ...
+
 
 class LeastTime:
     """Cycles; of mappings within half a percent of the fastest the one that moves fewer words."""
@@ -45,6 +49,9 @@ class LeastTime:
 
     def least(self, cycles: int) -> float:
         return steps(cycles)
+
+    def floor(self, mapping: Mapping) -> float:
+        return self.least(compute_cycles(mapping))
 
 
 T = TypeVar("T")
@@ -165,17 +172,17 @@ class _Search:
         candidates = sorted(self._candidates(pixel_lanes), key=lambda found: found[0])
         best: list[Ranked[Mapping]] = []
         for bound, shape in candidates[:_SHAPES]:
-            if self._beyond(bound, best, count):
+            if self._beyond(self._aim.least(bound), best, count):
                 break
             for mapping in self._mappings(shape, pixel_lanes):
+                if self._beyond(self._aim.floor(mapping), best, count):
+                    break
                 best = in_order([*best, (self._aim.rank(mapping), mapping)])[:count]
-                if self._beyond(compute_cycles(mapping), best, count):
-                    break  # however its tiles come into the buffer
         return [mapping for _, mapping in best]
 
-    def _beyond(self, cycles: int, best: list[Ranked[Mapping]], count: int) -> bool:
-        """A mapping of at least so many cycles is not among the best."""
-        return len(best) == count and self._aim.least(cycles) > max(ranked[0] for ranked, _ in best) + 1
+    def _beyond(self, least: float, best: list[Ranked[Mapping]], count: int) -> bool:
+        """A mapping whose rank does not begin with less is not among the best."""
+        return len(best) == count and least > max(ranked[0] for ranked, _ in best) + 1
 
     def _choice(self, name: str, values: Iterable[int]) -> list[int]:
         return [self._given[name]] if name in self._given else list(values)
