@@ -234,8 +234,16 @@ def test_ifmap_feed_counts_rows_columns_and_set_up():
 
 def test_rows_and_columns_that_no_filter_sees_are_not_sent():
     feed = ifmap_feed(ORRIS, run_fields(R=1, stride=4, full_height=9, period=4, kept=1, q=1), 1, 12)
+    # Of nine rows three; of four columns one.
     assert (feed.columns, feed.column) == (9, 3)
     assert feed.walk == 9 * (3 + 6) + 34 - 9
+
+
+def test_columns_are_found_word_by_word():
+    # Of seven columns one is sent, in two cycles; each takes two to be found.
+    few = run_fields(R=1, full_height=2, full_width=29, period=7, kept=1, q=1, e=2, sets=1)
+    assert ifmap_feed(ORRIS, few, 1, 12).walk == 2 * 29
+    assert ifmap_feed(ORRIS, few | {"pixel_lanes": 4}, 1, 12).walk == 5 * 2 + 24
 
 
 def test_post_processing_writes_a_word_a_cycle():

@@ -7,6 +7,7 @@ from orris_hw.config import AcceleratorConfig
 
 _BUFFERS = 4  # beats held by the feeder's buffer and the one ahead of a row's FIFO
 _HOP = 3  # values held behind it: by its serialiser and ahead of the first PE
+_COLUMNS = 2  # cycles from a word's columns to those of the next one
 _ROW_BEATS = 7  # that tell a PE row what it listens to, the feeder's step included, beside one per filter set
 
 Run = dict[str, Any]
@@ -64,8 +65,9 @@ def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> I
     x_bus = values * ceil_div(height, stride)
     columns = _kept(run["full_width"], run["period"], run["kept"])
     set_up = rows * (_ROW_BEATS + run["sets"]) + _ROW_BEATS * (config.array.rows - rows)
-    # A row or a column that no filter sees takes the walk one cycle.
+    # A row or a column that no filter sees takes the walk one cycle, and it finds columns word by word.
     walk = columns * (y_bus + height - sent) + run["full_width"] - columns
+    walk = max(walk, run["full_width"] * _COLUMNS * run["pixel_lanes"] / config.block)
     behind = max(0, min(config.networks.fifo_depth * values, (x_bus - y_bus) * columns))
     row_beats = ceil_div(height, stride) * max(1, run["q"] // lanes)  # of a column
     places = config.networks.fifo_depth + _HOP / values + _BUFFERS * min(1.0, row_beats / y_bus)
