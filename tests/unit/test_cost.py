@@ -126,7 +126,7 @@ def test_short_bursts_have_as_many_words_as_long_ones():
 
 
 def test_a_transfer_is_taken_while_bursts_of_the_one_before_wait():
-    # Of 40 bursts 16 are under way and two more are planned when the next transfer is taken; four move together.
+    # Of 40 bursts, moved by four, 16 are under way and two more planned when the next transfer is taken.
     kernel, taken = Kernel(), []
     engine = Dma(kernel, Memory(MemoryTiming(latency=100)), False)
 
