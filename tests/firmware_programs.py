@@ -11,7 +11,7 @@ from orris.driver import Device
 from orris.golden import conv2d, random_layer_data
 from orris.layers import ConvLayer, Padding
 from orris.mapper import map_layer
-from orris_hw.commands import BARRIER, END, LOAD, RUN, SIGNAL, STORE
+from orris_hw.commands import BARRIER, END, LOAD, RUN, SEMAPHORES, SIGNAL, STORE
 from orris_hw.config import AcceleratorConfig
 from orris_hw.register_map import REGISTER, ErrorCode
 from wild_programs import Wild
@@ -95,6 +95,17 @@ class Bench:
         result = self.device.run_layer(self.good, self.data.ifmap, max_cycles=10_000_000)
         return np.array_equal(result.ofmap, self.golden)
 
+    def run_waits(self, token: str) -> bool:
+        """Whether the good program's last RUN takes that token: without it nothing goes on, with it all."""
+        commands = [self.good.program[at : at + 64] for at in range(0, len(self.good.program), 64)]
+        at = max(number for number, command in enumerate(commands) if command[0] == RUN.opcode)
+        fields = RUN.unpack(commands[at])
+        commands[at] = RUN.pack(fields | {f"wait_{token}": SEMAPHORES})
+        tokens = SIGNAL.pack({"semaphore": SEMAPHORES, "count": fields["passes"]})
+        self.device.load(self.good, self.data.ifmap)
+        (without, _), (with_tokens, _) = self.run(commands), self.run([tokens, *commands])
+        return without == ErrorCode.TIMEOUT and with_tokens == ErrorCode.NONE
+
     def close(self) -> None:
         self.machine.close()
 
@@ -150,7 +161,8 @@ ENDS = [
     ([load(parameters=1, buffer_address=LAST_PARAMETER + 1)], ErrorCode.GLB_RANGE, 0),
     ([load(wait=3)], ErrorCode.TIMEOUT, 0),
     ([SIGNAL.pack({"semaphore": 3, "count": 1}), load(wait=3)], ErrorCode.NONE, 0),
-    ([SIGNAL.pack({"semaphore": 3, "count": 255})] * 2, ErrorCode.SEMAPHORE, 1),
+    ([SIGNAL.pack({"semaphore": 3, "count": n}) for n in (254, 1)], ErrorCode.NONE, 0),
+    ([SIGNAL.pack({"semaphore": 3, "count": n}) for n in (255, 1)], ErrorCode.SEMAPHORE, 1),
     ([SIGNAL.pack({"semaphore": 0, "count": 255})] * 2, ErrorCode.NONE, 0),
     ([SIGNAL.pack({"semaphore": 3, "count": 2}), load(planes=2, each=1, wait=3)], ErrorCode.NONE, 0),
     ([SIGNAL.pack({"semaphore": 3, "count": 1}), load(planes=2, each=1, wait=3)], ErrorCode.TIMEOUT, 1),

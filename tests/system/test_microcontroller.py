@@ -86,6 +86,11 @@ def test_memory_that_answers_with_an_error(machine, kind, code):
     assert machine.recovers()
 
 
+@pytest.mark.parametrize("token", ["ifmap", "filter", "ofmap"])
+def test_a_run_takes_its_tokens(machine, token):
+    assert machine.run_waits(token)
+
+
 def test_the_upper_half_of_the_addresses_is_another(machine):
     """Where no memory is, nothing is read: least of all the memory in the lower half."""
     machine.registers |= {"READ_BASE": 0, "READ_LIMIT": (1 << 32) - 1}

@@ -92,6 +92,11 @@ def test_a_program_that_moves_is_patiently_waited_for(machine):
     assert machine.run([load(row_words=400), store(row_words=400)] * 3)[0] == ErrorCode.NONE
 
 
+@pytest.mark.parametrize("token", ["ifmap", "filter", "ofmap"])
+def test_a_run_takes_its_tokens(machine, token):
+    assert machine.run_waits(token)
+
+
 def test_the_upper_half_of_the_addresses_is_another(machine):
     """Where no memory is, nothing is read: least of all the memory in the lower half."""
     machine.registers |= {"READ_BASE": 0, "READ_LIMIT": (1 << 32) - 1}
