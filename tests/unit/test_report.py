@@ -55,6 +55,14 @@ def test_a_wrong_value_or_a_problem_is_not_bit_exact(report):
     assert not changed(report, problem="the program stopped").bit_exact
 
 
+def test_what_is_not_counted_is_a_dash_in_the_summary(report):
+    few = changed(report, counters={name: report.counters[name] for name in ("cycles", "dram_read_words")})
+    for summary in (shown(summary_table([few])), shown(summary_table([few, few]))):
+        cells = summary.splitlines()[-1].split()
+        assert cells[4:7] == ["-", "-", "-"] and cells[7] != "-" and cells[8] == "-"
+    assert "-" not in shown(summary_table([report, report])).splitlines()[-1].split()
+
+
 def test_a_program_that_stopped_has_no_figures(report):
     stopped = changed(report, counters={}, problem="the program stopped")
     assert (stopped.cycles, stopped.utilization, stopped.stalled("stall_psum")) == (0, 0.0, 0.0)

@@ -43,6 +43,11 @@ def movements(counters: Mapping[str, int]) -> list[Movement]:
     ]
 
 
+def counted_at(counters: Mapping[str, int], level: str) -> bool:
+    """Whether anything at one of LEVELS is counted."""
+    return any(movement.level == level for movement in movements(counters))
+
+
 def words_at(counters: Mapping[str, int], level: str) -> int:
-    """All accesses at one of LEVELS, whatever their width."""
+    """All accesses at one of LEVELS, whatever their width; 0 where they are not counted."""
     return sum(movement.number for movement in movements(counters) if movement.level == level)

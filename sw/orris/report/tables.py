@@ -1,12 +1,12 @@
 """Reports as tables for a terminal."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.table import Table
 
 from .layer_report import STALLS, LayerReport
-from .movement import LEVELS, movements, words_at
+from .movement import LEVELS, counted_at, movements, words_at
 
 _FIGURES = (
     "bit-\nexact",
@@ -22,36 +22,32 @@ _FIGURES = (
 
 def summary_table(reports: Sequence[LayerReport]) -> Table:
     """A line for each layer: is it right, how fast, what moved at each level, what part of the PE-cycles
-    was spent waiting; a total for several. Fits 80 columns."""
+    was spent waiting, with a dash for what is not counted; a total for several. Fits 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("\nlayer", overflow="fold")
     for heading in _FIGURES:
         table.add_column(heading, justify="right", no_wrap=True)
     for report in reports:
-        moved = (words_at(report.counters, level) for level in LEVELS)
-        stalled = sum(report.stalled(name) for name in STALLS)
-        figures = report.bit_exact, report.cycles, report.utilization, moved, stalled
-        table.add_row(report.layer.name, *_figures(*figures))
+        table.add_row(report.layer.name, *_figures([report]))
     if len(reports) > 1:
-        cycles = sum(report.cycles for report in reports)
-        pe_cycles = max(1, reports[0].config.pes * cycles)
-        moved = (sum(words_at(report.counters, level) for report in reports) for level in LEVELS)
-        stalled = sum(report.counters.get(name, 0) for report in reports for name in STALLS)
-        macs = sum(report.macs for report in reports)
-        exact = all(report.bit_exact for report in reports)
         table.add_section()
-        table.add_row("all", *_figures(exact, cycles, macs / pe_cycles, moved, stalled / pe_cycles))
+        table.add_row("all", *_figures(reports))
     return table
 
 
-def _figures(
-    exact: bool, cycles: int, utilization: float, moved: Iterable[int], stalled: float
-) -> Iterator[str]:
-    yield "yes" if exact else "[red]NO[/]"
+def _figures(reports: Sequence[LayerReport]) -> Iterator[str]:
+    """Of several layers together."""
+    counters = {name: 0 for report in reports for name in report.counters}
+    cycles = sum(report.cycles for report in reports)
+    pe_cycles = max(1, reports[0].config.pes * cycles)
+    yield "yes" if all(report.bit_exact for report in reports) else "[red]NO[/]"
     yield short(cycles)
-    yield f"{utilization:.1%}"
-    yield from map(short, moved)
-    yield f"{stalled:.1%}"
+    yield f"{sum(report.macs for report in reports) / pe_cycles:.1%}"
+    for level in LEVELS:
+        words = sum(words_at(report.counters, level) for report in reports)
+        yield short(words) if counted_at(counters, level) else "-"
+    stalled = sum(report.counters.get(name, 0) for report in reports for name in STALLS)
+    yield f"{stalled / pe_cycles:.1%}" if any(name in counters for name in STALLS) else "-"
 
 
 def short(number: int) -> str:
