@@ -233,12 +233,17 @@ class ComputeUnit:
         waits_for_word = same and not k and run["width"] and run["height"]
         read = walk + through + _FIRST_WORD if waits_for_word else 0.0
         # The column that has room last waits for that, too; others for the network, and for that column.
-        comes, network, window, first = arrives, 0.0, 0.0, 0.0
+        sent, comes, network, window, first = arrives, arrives, 0.0, 0.0, 0.0
+        # The top PE, which has room last, takes part in every beat.
+        skew = _UP * (rows - 1)
         for column in range(taps // q):
             word = read + (column + 1) * feed.beats if column >= run["pad_left"] else 0.0
             comes = max(comes + feed.column, word)
             network = max(network, comes - column * q * p)
-            arrives = max(arrives + feed.column, before.freed((column + 1) * q - capacity), word)
+            room = before.freed((column + 1) * q - capacity)
+            sent = max(sent + feed.column, word)
+            arrives = max(sent, room)
+            sent = max(sent, room + skew)
             if column == 0:
                 first = arrives
             window = max(window, arrives - column * q * p)
@@ -260,8 +265,6 @@ class ComputeUnit:
             return start + position * period + (value - position * step) * p
 
         self._writes = {bank: p / period for bank in range(run["e"] * run["sets"])}
-        # The top PE, which has room last, takes part in every beat.
-        skew = _UP * (rows - 1)
         sent = first + (feed.columns - 1) * feed.column
         # Columns that had no room before the pass began come at the network's pace from then on.
         if (after := feed.columns - 1 - capacity // q) > 0:
