@@ -89,6 +89,7 @@ def different_layers() -> list[ConvLayer]:
 ROUGH = {
     ("eyeriss-v1", "mobilenetv1.pw5"): "columns that share a psum port, ifmap network at its limit",
     ("eyeriss-v1", "resnet18.layer3.0.downsample"): "four columns of four taps on a psum port, which is full",
+    ("eyeriss-v1", "resnet18.layer4.0.conv2"): "a window that fills the ifmap scratchpad, ifmap network",
 }
 """Where the model is known to be off by more than a percent, and why."""
 MOST_CYCLES = 3_000_000
