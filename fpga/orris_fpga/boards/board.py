@@ -23,6 +23,7 @@ class Board:
     baud : of the serial line.
     programmer : the board's name in openFPGALoader.
     overrides : of Amaranth's build templates, for a family without a `mapping` of ours: more options.
+    placement : options of nextpnr that this device needs.
     """
 
     name: str
@@ -35,3 +36,4 @@ class Board:
     baud: int
     programmer: str
     overrides: tuple[tuple[str, str], ...] = ()
+    placement: tuple[str, ...] = ()

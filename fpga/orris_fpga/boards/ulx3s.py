@@ -17,7 +17,13 @@ _common = partial(
 )
 
 ULX3S_85F = _common(
-    name="ulx3s-85f", title="ULX3S 85F", platform=ULX3S_85F_Platform, preset=None, clock_hz=80_000_000
+    name="ulx3s-85f",
+    title="ULX3S 85F",
+    platform=ULX3S_85F_Platform,
+    preset=None,  # not placed and routed yet
+    clock_hz=80_000_000,
+    # The default placer does not get through its first iteration with so many cells.
+    placement=("--placer", "static"),
 )
 ULX3S_25F = _common(
     name="ulx3s-25f", title="ULX3S 25F", platform=ULX3S_25F_Platform, preset="ecp5-25f", clock_hz=45_000_000

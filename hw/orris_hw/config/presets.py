@@ -45,16 +45,16 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
         ),
     ),
     "ulx3s-85f": (
-        "96 PEs for the ECP5 85F of a ULX3S: networks as narrow as keeps them busy",
+        "144 PEs for the ECP5 85F of a ULX3S: networks as narrow as keeps them busy",
         dict(
-            array=dict(rows=12, columns=8),
+            array=dict(rows=12, columns=12),
             scratchpads=dict(filter=192, ifmap=16, psum=16),
-            global_buffer=dict(banks=8, depth=1024),
-            networks=dict(ifmap_bits=32, filter_bits=16, psum_bits=4 * 32),
+            global_buffer=dict(banks=12, depth=1024, read_ports=1, write_ports=1),
+            networks=dict(ifmap_bits=32, filter_bits=16, psum_bits=4 * 32, spare_sums=0),
             post_processing=dict(lanes=1, channels=512),
-            vector=dict(lanes=1),
+            vector=dict(lanes=0),
             zero_gating=False,
-            control=dict(commands="block_ram", counters="few"),
+            control=dict(commands="block_ram", checks=False, counters="few"),
         ),
     ),
     "ecp5-25f": (

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from .buffers import StreamFifo
+from .buffers import SkidBuffer, StreamFifo
 from .glb_bank import WORD_BITS
 from .global_buffer import GLB_WRITE, GlbRead
 
@@ -98,7 +98,7 @@ class ReadShare(wiring.Component):
 class ReadAhead(wiring.Component):
     """Passes on only requests whose answers have room, so that its client may share a read port.
 
-    Latency 0 for a request and 1 cycle for its answer, throughput 1 word per cycle.
+    Latency 1 cycle for a request and 1 for its answer, throughput 1 word per cycle.
 
     Members
     -------
@@ -113,14 +113,17 @@ class ReadAhead(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.answers = answers = StreamFifo(WORD_BITS, _AHEAD)
+        # Whose turn it is at the port depends on all clients: that stays out of this one's registers.
+        m.submodules.requests = requests = SkidBuffer(self.port.req.payload.shape())
         req, resp = self.client.req, self.client.resp
         room = Signal(range(_AHEAD + 1), init=_AHEAD)  # places not spoken for
         wiring.connect(m, wiring.flipped(self.port.resp), answers.i)
         wiring.connect(m, answers.o, wiring.flipped(resp))
+        wiring.connect(m, requests.o, wiring.flipped(self.port.req))
         m.d.comb += [
-            self.port.req.valid.eq(req.valid & (room != 0)),
-            self.port.req.payload.eq(req.payload),
-            req.ready.eq(self.port.req.ready & (room != 0)),
+            requests.i.valid.eq(req.valid & (room != 0)),
+            requests.i.payload.eq(req.payload),
+            req.ready.eq(requests.i.ready & (room != 0)),
         ]
         m.d.sync += room.eq(room - (req.valid & req.ready) + (resp.valid & resp.ready))
         return m

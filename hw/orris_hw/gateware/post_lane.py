@@ -165,7 +165,19 @@ class PostLane(wiring.Component):
                 with m.If(end):
                     m.d.sync += pending.bit_select(job, 1).eq(0)
         m.d.comb += read.addr.eq(Cat(slot, job))
-        return visit
+        # Whether a column's sum is there comes late in the cycle: it ends at `aside`, which takes the visit
+        # that came meanwhile.
+        taken = stream.Signature(visit.payload.shape()).create(path=("taken",))
+        aside, full = Signal.like(visit.payload), Signal()
+        m.d.comb += [
+            visit.ready.eq(~full),
+            taken.valid.eq(visit.valid | full),
+            taken.payload.eq(Mux(full, aside, visit.payload)),
+        ]
+        m.d.sync += full.eq(taken.valid & ~taken.ready)
+        with m.If(~full):
+            m.d.sync += aside.eq(visit.payload)
+        return taken
 
     def _walk_channels(self, m: Module, visit: Any) -> None:
         """Takes the p sums of each column visited, and sends them with their parameters to be requantised."""
