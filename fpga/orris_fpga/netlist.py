@@ -1,6 +1,7 @@
 """A netlist as Verilog that simulates: the cells replaced by their models, flattened."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from .errors import BoardError
@@ -9,6 +10,8 @@ from .tools import run_tool
 
 _MODELS = {"ECP5": "+/ecp5/cells_sim.v", "iCE40": "+/ice40/cells_sim.v"}
 """Yosys' own models of the cells."""
+
+SPRAM_MODEL = Path(__file__).parent / "simulation" / "spram.v"
 
 
 def simulation_verilog(netlist: Netlist) -> str:
@@ -28,7 +31,12 @@ def simulation_verilog(netlist: Netlist) -> str:
         cell["connections"] = {port: bits for port, bits in cell["connections"].items() if bits != ["x"]}
     # Without the family's cells, of which Yosys' netlist has only the ports.
     (directory / "cells_only.json").write_text(json.dumps(design | {"modules": {netlist.top: cells}}))
-    script = ["read_json cells_only.json", f"read_verilog -overwrite -D ICE40_U {_MODELS[netlist.family]}"]
+    # EQUIV leaves out the contents of iCE40's single-port RAM, whose reset Yosys takes apart word by word.
+    models = f"read_verilog -overwrite -D ICE40_U -D EQUIV {_MODELS[netlist.family]}"
+    script = ["read_json cells_only.json", models]
+    if netlist.family == "iCE40":
+        (directory / SPRAM_MODEL.name).write_text(SPRAM_MODEL.read_text())
+        script.append(f"read_verilog -overwrite {SPRAM_MODEL.name}")
     if netlist.family == "ECP5":
         _check_block_rams(cells["cells"])
         (directory / "hard_blocks.v").write_text(ecp5_hard_blocks())
@@ -39,6 +47,8 @@ def simulation_verilog(netlist: Netlist) -> str:
         "setattr -mod -unset whitebox -unset lib_whitebox =*",  # as parts of a library they would stay whole
         "proc",
         "flatten",
+        "opt_expr",
+        "opt_dff",
         "opt_clean -purge",
         f"write_verilog -noattr {name}",
     ]

@@ -14,7 +14,7 @@ from orris.mapper import map_layer
 from orris_fpga.netlist import simulation_verilog
 from orris_fpga.synthesis import synthesise
 from orris_hw.config import preset
-from orris_hw.gateware.accelerator import Accelerator
+from orris_hw.gateware.accelerator import Accelerator, make_accelerator
 from orris_sim import Simulator
 
 pytestmark = [
@@ -36,13 +36,25 @@ SMALL = preset("tiny").derive(
 )
 
 
+def runs_a_layer(netlist, config, seed):
+    layer = ConvLayer(name="netlist", C=3, H=7, W=6, M=5, R=3, S=2)
+    data = random_layer_data(layer, seed)
+    compiled = compile_layer(layer, map_layer(layer, config), config, data.weights, data.requant)
+    verilog = simulation_verilog(netlist)
+    with Simulator(config, memory_bytes=compiled.memory_size + 4096, verilog=verilog) as simulator:
+        result = Device(simulator, config).run_layer(compiled, data.ifmap, max_cycles=1_000_000)
+    return np.array_equal(result.ofmap, conv2d(layer, data.ifmap, data.weights, data.requant))
+
+
 def test_a_layer_on_the_netlist_of_ecp5(tmp_path, seed):
     netlist = synthesise(Accelerator(SMALL), "orris", "ECP5", tmp_path)
     assert netlist.cells["MULT18X18D"] >= SMALL.pes
-    layer = ConvLayer(name="netlist", C=3, H=7, W=6, M=5, R=3, S=2)
-    data = random_layer_data(layer, seed)
-    compiled = compile_layer(layer, map_layer(layer, SMALL), SMALL, data.weights, data.requant)
-    verilog = simulation_verilog(netlist)
-    with Simulator(SMALL, memory_bytes=compiled.memory_size + 4096, verilog=verilog) as simulator:
-        result = Device(simulator, SMALL).run_layer(compiled, data.ifmap)
-    assert np.array_equal(result.ofmap, conv2d(layer, data.ifmap, data.weights, data.requant))
+    assert runs_a_layer(netlist, SMALL, seed)
+
+
+def test_a_layer_on_the_netlist_of_ice40(tmp_path, seed):
+    """The iCEBreaker's accelerator, with its firmware in block RAM and its data in single-port RAM."""
+    config = preset("icebreaker")
+    netlist = synthesise(make_accelerator(config), "orris", "iCE40", tmp_path)
+    assert netlist.cells["SB_SPRAM256KA"] == 2
+    assert runs_a_layer(netlist, config, seed)
