@@ -38,7 +38,7 @@ def copy_wide_registers(path: Path) -> None:
             for number, part in enumerate(others, start=1):
                 copy = f"{name}_copy_{number}"
                 cells[copy] = cells[name] | {"connections": cells[name]["connections"] | {"Q": [free]}}
-                nets[copy] = {"hide_name": 0, "bits": [free], "attributes": {}}
+                nets[f"{copy}_Q"] = {"hide_name": 0, "bits": [free], "attributes": {}}  # no cell's name
                 for cell, port, place in part:
                     cells[cell]["connections"][port][place] = free
                 free += 1

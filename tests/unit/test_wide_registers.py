@@ -78,3 +78,4 @@ def test_copies_have_nets_of_their_own(tmp_path):
     module = copied(design([f"lut_{number}" for number in range(3 * MOST_READERS)]), tmp_path)
     bits = [net["bits"][0] for net in module["netnames"].values()]
     assert len(set(bits)) == len(bits) == 6
+    assert not set(module["netnames"]) & set(module["cells"])  # Yosys takes no two things of one name
