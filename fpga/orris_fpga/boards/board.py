@@ -23,6 +23,7 @@ class Board:
     baud : of the serial line.
     programmer : the board's name in openFPGALoader.
     overrides : of Amaranth's build templates, for a family without a `mapping` of ours: more options.
+    least_reset : flip-flops that a reset is for, `synthesis.mapping`; 0 leaves the choice to Yosys.
     placement : options of nextpnr that this device needs.
     """
 
@@ -36,4 +37,5 @@ class Board:
     baud: int
     programmer: str
     overrides: tuple[tuple[str, str], ...] = ()
+    least_reset: int = 0
     placement: tuple[str, ...] = ()
