@@ -23,6 +23,7 @@ enum : uint32_t {
     FIELD = IO + 0x140,
     LAST = IO + 0x180
 };
+enum : unsigned { ERROR_CODE = 0x10, TIMEOUT = 0x30, ERROR_TIMEOUT = 7 }; // host registers, and a code
 constexpr uint64_t HANG = 100000;
 
 struct Complaint : std::runtime_error {
@@ -35,6 +36,9 @@ struct Complaint : std::runtime_error {
     snprintf(text, sizeof text, "%s %#010x at pc %#06x", what, at, pc);
     throw Complaint(text);
 }
+
+// Memory does not answer.
+struct Silence {};
 
 // One filter row against one ifmap row, a multiply-accumulate a cycle; see the docstring of the PE.
 struct Pe {
@@ -101,6 +105,7 @@ struct Machine {
     bool busy = false, done = false, error = false, cold = true, waits = true, read_failed = false,
          write_failed = false;
     uint64_t fault[4] = {};
+    bool silent = false;
     std::string complaint;
 
     void reset_core()
@@ -132,11 +137,13 @@ struct Machine {
         return nullptr;
     }
 
-    // In memory, where bytes beyond the end are answered with an error, and given ones as well.
+    // In memory, where bytes beyond the end are answered with an error, and given ones as well, or never.
     uint8_t *outside(uint32_t address, bool write)
     {
         uint32_t at = (address & 0x7fffffff) | (page & 0x80000000);
         now += latency;
+        if (silent && at >= fault[2 * write] && at < fault[2 * write + 1])
+            throw Silence();
         if (at >= memory.size() || (at >= fault[2 * write] && at < fault[2 * write + 1])) {
             (write ? write_failed : read_failed) = true;
             return nullptr;
@@ -353,8 +360,9 @@ void machine_clear_done(Machine *m) { m->done = false; }
 const char *machine_complaint(Machine *m) { return m->complaint.c_str(); }
 uint32_t machine_lowest_sp(Machine *m) { return m->lowest_sp; }
 uint64_t machine_instructions(Machine *m) { return m->instructions; }
-void machine_fault(Machine *m, unsigned write, uint64_t base, uint64_t limit)
+void machine_fault(Machine *m, unsigned write, uint64_t base, uint64_t limit, unsigned silent)
 {
+    m->silent = silent;
     m->fault[2 * write] = base, m->fault[2 * write + 1] = limit;
 }
 
@@ -369,6 +377,11 @@ int machine_run(Machine *m, uint64_t cycles)
             if (!m->busy && !m->waits)
                 return 1;
         }
+    } catch (Silence) { // the gateware ends the program
+        m->busy = false, m->error = true;
+        m->now += *machine_register(m, TIMEOUT);
+        *machine_register(m, ERROR_CODE) = ERROR_TIMEOUT;
+        return 1;
     } catch (const Complaint &complaint) {
         m->complaint = complaint.what();
     }

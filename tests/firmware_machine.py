@@ -42,7 +42,7 @@ def _library() -> ctypes.CDLL:
         ("complaint", ctypes.c_char_p, [machine]),
         ("lowest_sp", ctypes.c_uint32, [machine]),
         ("instructions", word, [machine]),
-        ("fault", None, [machine, ctypes.c_uint, word, word]),
+        ("fault", None, [machine, ctypes.c_uint, word, word, ctypes.c_uint]),
         ("run", ctypes.c_int, [machine, word]),
     ):
         entry = getattr(library, f"machine_{function}")
@@ -111,9 +111,9 @@ class FirmwareMachine:
         assert not complaint, complaint
         return ended
 
-    def fail(self, write: bool, base: int, limit: int) -> None:
-        """Answers accesses to bytes base to limit - 1 of memory with an error."""
-        self._library.machine_fault(self._machine, write, base, limit)
+    def fail(self, write: bool, base: int, limit: int, *, silent: bool = False) -> None:
+        """Answers accesses to bytes base to limit - 1 of memory with an error, or not at all."""
+        self._library.machine_fault(self._machine, write, base, limit, silent)
 
     @property
     def stack_used(self) -> int:

@@ -47,12 +47,13 @@ class Bench:
     """The usual configuration with a memory of random bytes, of which it may read and write a part.
 
     simulate : makes the machine; takes what `Simulator` takes.
+    memory : more of that, of the memory.
     """
 
     MEMORY, READABLE, WRITABLE, CODE = 1 << 16, (0x1000, 0xE000), (0x4000, 0x9000), 0xC000
 
-    def __init__(self, simulate: Callable[..., Any], seed: int):
-        self.machine = simulate(USUAL, memory_bytes=self.MEMORY, seed=seed, latency=0)
+    def __init__(self, simulate: Callable[..., Any], seed: int, **memory: float):
+        self.machine = simulate(USUAL, memory_bytes=self.MEMORY, seed=seed, **{"latency": 0, **memory})
         self.machine.memory[:] = np.random.default_rng(seed).integers(0, 256, self.MEMORY, np.uint8)
         self.device = Device(self.machine, USUAL)
         self.registers = {

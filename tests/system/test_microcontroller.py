@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from campaign import bench, draw
 from firmware_machine import FirmwareMachine
-from firmware_programs import ENDS, PLACES, USUAL, Bench, load
+from firmware_programs import ENDS, PLACES, USUAL, Bench, load, store
 from orris.cli import app
 from orris.driver import DeviceError
 from orris.layers import ConvLayer, Padding
@@ -84,6 +84,32 @@ def test_memory_that_answers_with_an_error(machine, kind, code):
     assert caught.value.code == code
     getattr(machine.machine, f"fail_{kind}")(0, 0)
     assert machine.recovers()
+
+
+def test_memory_that_does_not_answer(seed):
+    """The program ends after TIMEOUT cycles, before there is an answer, for good; the next one runs."""
+    machine, rng = Bench(Simulator, seed, latency=9_000), np.random.default_rng(seed)
+    for timeout, end in ((1_000, ErrorCode.TIMEOUT), (10_000, ErrorCode.NONE)) * 2:
+        machine.registers["TIMEOUT"] = timeout
+        cycles = 8_000 if end == ErrorCode.TIMEOUT else CYCLES  # 3,000 until it fetches
+        assert machine.run([load(), store()], cycles) == (end, 0)
+        before = machine.machine.memory.copy()
+        machine.machine.run(int(rng.integers(1, 500_000)) if end == ErrorCode.TIMEOUT else 1)
+        assert machine.read("ERROR_CODE") == end and machine.read("STATUS") == (2 if end == 0 else 4)
+        assert np.array_equal(machine.machine.memory, before)
+    assert machine.device.counters()["commands"] == 2
+    machine.close()
+
+
+def test_an_access_that_is_given_up_stays_on_the_port(seed):
+    """A memory that takes its time with addresses sees each one held, whatever the host does meanwhile."""
+    machine = Bench(Simulator, seed, stalls=0.98)
+    machine.registers["TIMEOUT"] = 20
+    for _ in range(20):
+        assert machine.run([load(), store()])[0] == ErrorCode.TIMEOUT
+    machine.registers["TIMEOUT"] = 5_000
+    assert machine.run([load(), store()]) == (ErrorCode.NONE, 0)
+    machine.close()
 
 
 @pytest.mark.parametrize("token", ["ifmap", "filter", "ofmap"])

@@ -86,6 +86,21 @@ def test_memory_that_answers_with_an_error(machine, write, code):
     machine.machine.fail(write, 0, 0)
 
 
+@pytest.mark.parametrize("write", [False, True])
+def test_memory_that_does_not_answer(machine, write):
+    """The host finds which command waits, and what was counted until then, though firmware is not asked."""
+    assert machine.run([load()]) == (ErrorCode.NONE, 0)
+    before = machine.device.counters()
+    place = Bench.WRITABLE[0] if write else Bench.READABLE[0]
+    machine.machine.fail(write, place + 16, place + 24, silent=True)
+    program = [load(), store(), load(row_words=3), store(row_words=3)]
+    assert machine.run(program) == (ErrorCode.TIMEOUT, 3 if write else 2)
+    counted = machine.device.counters()
+    assert counted["commands"] in (3, 4) and counted["cycles"] > before["cycles"]
+    assert counted["dram_write_words"] == (4 if write else 1)
+    machine.machine.fail(write, 0, 0)
+
+
 def test_a_program_that_moves_is_patiently_waited_for(machine):
     """A row takes longer than the watchdog waits, which counts from the last thing that was done."""
     machine.registers["TIMEOUT"] = 3_000

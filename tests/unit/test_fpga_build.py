@@ -76,6 +76,20 @@ def test_boards_as_json():
     assert {board["name"] for board in json.loads(result.stdout)} == set(BOARDS)
 
 
+def test_names_of_boards_are_whole_in_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = invoke("fpga", "boards").stdout.split()
+    assert set(BOARDS) <= set(words)
+    assert {board.preset for board in BOARDS.values() if board.preset} <= set(words)
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "/tmp"])
+def test_a_port_that_is_none(name):
+    result = invoke("board", "info", "--port", name)
+    assert result.exit_code == 2
+    assert result.stderr.strip() == f"error: {name} is not a serial port"
+
+
 def test_report(tmp_path):
     """Used resources, clocks, and of the paths within a clock the slowest."""
     def step(kind, delay, source, target):

@@ -180,6 +180,8 @@ def _open(port: str, baud: int) -> serial.Serial:
         return line
     except (serial.SerialException, OSError, ValueError) as error:
         number = getattr(error, "errno", None)
+        if number is None and error.__context__ is not None:  # what pyserial only quotes
+            number = next(iter(error.__context__.args), None)
         if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
             there = ", ".join(ports()) or "none"
             raise BoardError(
@@ -192,4 +194,6 @@ def _open(port: str, baud: int) -> serial.Serial:
                 f"you may not use the serial port {port}: on Linux, join its group "
                 "(sudo usermod -aG dialout $USER, then log in again)"
             ) from error
+        if number in (errno.ENOTTY, errno.EISDIR):
+            raise BoardError(f"{port} is not a serial port") from error
         raise BoardError(f"the serial port {port} cannot be opened at {baud} baud: {error}") from error

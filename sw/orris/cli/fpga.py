@@ -54,8 +54,8 @@ def boards(as_json: JsonFlag = False) -> None:
     from rich.table import Table
 
     table = Table()
-    for heading in ("board", "", "preset", "clock, MHz", "memory, kB", "line, Mbaud"):
-        table.add_column(heading)
+    for heading in ("\nboard", "", "\npreset", "clock,\nMHz", "memory,\nkB", "line,\nMbaud"):
+        table.add_column(heading, no_wrap=True)
     for board in BOARDS.values():
         table.add_row(
             board.name, board.title, board.preset or "none fits", f"{board.clock_hz / 1e6:g}",

@@ -24,7 +24,8 @@ class MicrocontrolledAccelerator(wiring.Component):
     """One PE, and a small processor that does everything around it: the same registers, commands and ports.
 
     The processor sees what `orris_hw.microcontroller.memory_map` says. A soft reset restarts it, and the PE,
-    as soon as no transaction is under way on the memory port.
+    as soon as no transaction is under way on the memory port. If memory does not answer for as long as the
+    register TIMEOUT says, the program has ended, and processor and PE stand still until a soft reset.
 
     Parameters
     ----------
@@ -113,7 +114,9 @@ class MicrocontrolledAccelerator(wiring.Component):
             port.bus.write.eq(bus.write),
             port.bus.data.eq(bus.data),
             port.bus.strobe.eq(bus.strobe),
-            core_reset.eq(restart & ~selected["memory"]),
+            port.patience.eq(host.patience),
+            host.late.eq(port.late),
+            core_reset.eq((restart | host.halted) & ~selected["memory"]),
         ]
         with m.If(host.restart):
             m.d.sync += restart.eq(1)

@@ -7,7 +7,16 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...microcontroller.memory_map import REGISTERS_BYTES
-from ...register_map import ADDRESS_WIDTH, COUNTER_BASE, FEW_COUNTERS, REGISTER, REGISTERS, Register
+from ...register_map import (
+    ADDRESS_WIDTH,
+    COUNTER_BASE,
+    DEFAULT_TIMEOUT,
+    FEW_COUNTERS,
+    REGISTER,
+    REGISTERS,
+    ErrorCode,
+    Register,
+)
 from ..axi import Axi4LiteSignature, Resp
 from ..registers import SETTINGS
 
@@ -17,6 +26,7 @@ class HostPort(wiring.Component):
 
     One access at a time, a write before a read; each is answered as soon as the core leaves the RAM alone for
     a cycle, and none before firmware has started. The RAM is the host's until a register's value is taken.
+    `late` ends a program with TIMEOUT, about which firmware is not asked.
     Latency: 3 cycles, from the later of AW and W to B, or from AR to R, while the core does.
 
     Members
@@ -31,8 +41,14 @@ class HostPort(wiring.Component):
         The cycle after the access.
     finish : In(1), finish_done : In(1), finish_error : In(1)
         The program has ended, or firmware has started.
+    late : In(1)
+        Memory has not answered for as long as `patience`.
+    patience : Out(32)
+        The register TIMEOUT.
     busy : Out(1)
         The host has started a program that has not ended.
+    halted : Out(1)
+        Memory was late: firmware is not to go on, until a soft reset.
     cold : Out(1)
         Firmware has not started yet.
     restart : Out(1)
@@ -51,7 +67,10 @@ class HostPort(wiring.Component):
     finish: In(1)
     finish_done: In(1)
     finish_error: In(1)
+    late: In(1)
+    patience: Out(32, init=DEFAULT_TIMEOUT)
     busy: Out(1)
+    halted: Out(1)
     cold: Out(1, init=1)
     restart: Out(1)
     irq: Out(1)
@@ -66,6 +85,8 @@ class HostPort(wiring.Component):
                 started.eq(1), self.cold.eq(0),
                 self.busy.eq(0), done.eq(self.finish_done), error.eq(self.finish_error),
             ]  # fmt: skip
+        with m.If(self.late & self.busy):
+            m.d.sync += [self.halted.eq(1), self.busy.eq(0), error.eq(1)]
 
         m.d.comb += [
             self.data.eq(bus.wdata),
@@ -74,7 +95,7 @@ class HostPort(wiring.Component):
         word = bus.wdata
         start, soft_reset = _bit(word, "CONTROL", "start"), _bit(word, "CONTROL", "soft_reset")
         accepted = Signal()
-        is_control, is_status, known = Signal(), Signal(), Signal()
+        is_control, is_status, is_code, known = Signal(), Signal(), Signal(), Signal()
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(started & bus.awvalid & bus.wvalid):
@@ -104,7 +125,11 @@ class HostPort(wiring.Component):
                             m.d.sync += [self.busy.eq(1), done.eq(0)]
                         with m.If(soft_reset):
                             m.d.comb += self.restart.eq(1)
-                            m.d.sync += [self.busy.eq(0), done.eq(0), error.eq(0), started.eq(0)]
+                            m.d.sync += [
+                                self.busy.eq(0), done.eq(0), error.eq(0), started.eq(0), self.halted.eq(0),
+                            ]  # fmt: skip
+                    with m.If(accepted & _at(bus.awaddr, "TIMEOUT")):
+                        m.d.sync += self.patience.eq(word)
                     with m.If(accepted & _at(bus.awaddr, "STATUS") & _bit(word, "STATUS", "done")):
                         m.d.sync += done.eq(0)
             with m.State("WRITTEN"):
@@ -118,6 +143,7 @@ class HostPort(wiring.Component):
                     m.d.sync += [
                         is_control.eq(_at(bus.araddr, "CONTROL")),
                         is_status.eq(_at(bus.araddr, "STATUS")),
+                        is_code.eq(_at(bus.araddr, "ERROR_CODE")),
                         known.eq(_known(bus.araddr)),
                     ]
                     m.next = "ANSWER"
@@ -131,6 +157,8 @@ class HostPort(wiring.Component):
             m.d.comb += bus.rdata.eq(irq_enable << _lsb("CONTROL", "irq_enable"))
         with m.Elif(is_status):
             m.d.comb += bus.rdata.eq(Cat(self.busy, done, error))
+        with m.Elif(is_code & self.halted):
+            m.d.comb += bus.rdata.eq(ErrorCode.TIMEOUT)
         with m.Else():
             m.d.comb += bus.rdata.eq(self.read_data)
         return m

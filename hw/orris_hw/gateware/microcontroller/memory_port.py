@@ -14,7 +14,8 @@ class MemoryPort(wiring.Component):
     """Each access a transaction of one 64-bit beat, one at a time.
 
     An access is never abandoned: `bus.valid` stays until `ready`. No latency of its own: the address is on
-    the port with `valid`, `ready` comes with the answer.
+    the port with `valid`, `ready` comes with the answer. An access that waits for more than `patience` cycles
+    is told of, and goes on.
 
     Members
     -------
@@ -23,6 +24,9 @@ class MemoryPort(wiring.Component):
     page : In(1)
         Bit 31 of the addresses.
     axi : Out(Axi4Signature())
+    patience : In(32)
+    late : Out(1)
+        High for the one cycle after these.
     read_failed, write_failed : Out(1)
         High for the one cycle in which an error is answered.
     """
@@ -30,6 +34,8 @@ class MemoryPort(wiring.Component):
     bus: In(BusSignature())
     page: In(1)
     axi: Out(Axi4Signature())
+    patience: In(32)
+    late: Out(1)
     read_failed: Out(1)
     write_failed: Out(1)
 
@@ -45,6 +51,11 @@ class MemoryPort(wiring.Component):
             axi.wstrb.eq(Mux(upper, bus.strobe << 4, bus.strobe)),
             bus.read_data.eq(Mux(upper, axi.rdata[32:], axi.rdata[:32])),
         ]  # fmt: skip
+        waited = Signal(32)
+        m.d.sync += [
+            waited.eq(Mux(bus.valid & ~bus.ready, waited + 1, 0)),
+            self.late.eq(bus.valid & ~bus.ready & (waited == self.patience)),
+        ]
         addressed, sent = Signal(), Signal()
         with m.FSM():
             with m.State("ADDRESS"):

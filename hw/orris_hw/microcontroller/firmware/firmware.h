@@ -15,8 +15,9 @@
 /* Ends the program: well, or with an error in the command at `index`. */
 _Noreturn void stop(unsigned error, uint32_t index);
 
+/* What the host reads. Up to date whenever memory is waited for, which may be for ever. */
 enum counter { CYCLES, COMMANDS, DRAM_READ_WORDS, DRAM_WRITE_WORDS };
-extern uint64_t counters[ORRIS_COUNTERS];
+#define counters ((volatile uint64_t *)(ORRIS_REGISTERS_BASE + ORRIS_COUNTER_BASE))
 
 /* -- commands and tokens -------------------------------------------------------------------------------- */
 

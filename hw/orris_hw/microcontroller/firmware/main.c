@@ -1,10 +1,14 @@
 /* Runs the programs that the host starts: the units take turns until all is done, or something is wrong. */
 #include "firmware.h"
 
-uint64_t counters[ORRIS_COUNTERS];
-
 /* Back to the reset vector's end: for the next program everything but the host registers begins anew. */
 _Noreturn void restart(void);
+
+static void clear_counters(void)
+{
+    for (unsigned i = 0; i < ORRIS_COUNTERS; i++)
+        counters[i] = 0;
+}
 
 void boot(void)
 {
@@ -14,6 +18,8 @@ void boot(void)
         if (cold || !setting)
             AT(ORRIS_REGISTERS_BASE + at) = AT(ORRIS_CONSTANTS + at);
     }
+    if (cold)
+        clear_counters();
     AT(ORRIS_IO_FINISH) = 0;
 }
 
@@ -32,10 +38,6 @@ void stop(unsigned error, uint32_t index)
     count_cycles();
     HOST_REGISTER(ERROR_CODE) = error;
     HOST_REGISTER(ERROR_INDEX) = index;
-    for (unsigned i = 0; i < ORRIS_COUNTERS; i++) {
-        AT(ORRIS_REGISTERS_BASE + ORRIS_COUNTER_BASE + 8 * i) = counters[i];
-        AT(ORRIS_REGISTERS_BASE + ORRIS_COUNTER_BASE + 8 * i + 4) = counters[i] >> 32;
-    }
     AT(ORRIS_IO_FINISH) = error ? ORRIS_FINISH_ERROR : ORRIS_FINISH_DONE;
     restart();
 }
@@ -45,6 +47,7 @@ void run_program(void)
     while (!(AT(ORRIS_IO_STATUS) & ORRIS_STATUS_BUSY)) {
     }
     counted = cycles();
+    clear_counters();
     uint32_t still = 0;
     for (;;) {
         bool moved = sequencer_step();

@@ -23,13 +23,15 @@ void *parameter_words(uint32_t word, unsigned words, uint32_t index)
     return parameter_word(first_word(word, words, parameter_size(), index));
 }
 
-/* Ends the program unless all words of a row are within a window. */
+/* Ends the program unless all words of a row are within a window. Should memory never answer, the program ends
+ * without the firmware: the host finds there which command it was. */
 static void check_row(uint32_t address, unsigned words, uint32_t base, uint32_t limit, uint32_t index)
 {
     if (!words || address % WORD_BYTES)
         stop(ORRIS_ERROR_BAD_FIELD, index);
     if (address < base || address > limit || limit - address < WORD_BYTES * words)
         stop(ORRIS_ERROR_MEMORY_RANGE, index);
+    HOST_REGISTER(ERROR_INDEX) = index;
 }
 
 void read_words(uint32_t address, uint32_t *to, unsigned words, uint32_t index)
