@@ -152,7 +152,7 @@ def build_bitstream(
     if not (directory / flow.netlist).exists():
         raise BoardError(f"Yosys wrote no netlist; its output is in {directory / 'yosys.log'}")
     if family(platform) == "ECP5":
-        pack_netlist(directory / flow.netlist)
+        pack_netlist(directory / flow.netlist, board.most_readers)
     tell("placement and routing")
     place, pack = device_options(platform)
     options = [

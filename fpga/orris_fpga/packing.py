@@ -7,10 +7,10 @@ from typing import Any
 from .carry_operands import absorb_operands
 from .module_nets import Nets
 from .multiplier_registers import absorb_registers
-from .wide_registers import copy_wide_registers
+from .wide_registers import MOST_READERS, copy_wide_registers
 
 
-def pack_netlist(path: Path) -> None:
+def pack_netlist(path: Path, most_readers: int = MOST_READERS) -> None:
     """Rewrites a netlist, Yosys' JSON: fewer cells for the same logic, then copies of what very many read."""
     design = json.loads(path.read_text())
     for module in design["modules"].values():
@@ -18,7 +18,7 @@ def pack_netlist(path: Path) -> None:
         absorb_registers(module)
         drop_unused_carries(module)
     path.write_text(json.dumps(design))
-    copy_wide_registers(path)
+    copy_wide_registers(path, most_readers)
 
 
 def drop_unused_carries(module: dict[str, Any]) -> None:

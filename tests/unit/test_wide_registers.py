@@ -66,6 +66,16 @@ def test_copies(of_a_part, tmp_path):
     assert "narrow_copy_1" not in cells  # it has as many readers as it may
 
 
+@pytest.mark.parametrize("most", (1, 100, 1000))
+def test_a_limit_of_a_board(most, tmp_path):
+    path, readers = tmp_path / "design.json", 500
+    path.write_text(json.dumps(design([f"core.lut_{number}" for number in range(readers)])))
+    copy_wide_registers(path, most)
+    cells = json.loads(path.read_text())["modules"]["top"]["cells"]
+    used = Counter(cell["connections"]["B"][0] for cell in cells.values() if cell["type"] == "LUT4")
+    assert used.total() == readers and len(used) == -(-readers // most) and max(used.values()) <= most
+
+
 @pytest.mark.parametrize(
     ("readers", "parameters"), [(MOST_READERS, {}), (4 * MOST_READERS, {"SRMODE": "ASYNC"})]
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..gateware.system import Memory
+from ..wide_registers import MOST_READERS
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Board:
     overrides : of Amaranth's build templates, for a family without a `mapping` of ours: more options.
     least_reset : flip-flops that a reset is for, `synthesis.mapping`; 0 leaves the choice to Yosys.
     placement : options of nextpnr that this device needs.
+    most_readers : pins that one register may drive, on an ECP5; `copy_wide_registers`.
     """
 
     name: str
@@ -39,3 +41,4 @@ class Board:
     overrides: tuple[tuple[str, str], ...] = ()
     least_reset: int = 0
     placement: tuple[str, ...] = ()
+    most_readers: int = MOST_READERS

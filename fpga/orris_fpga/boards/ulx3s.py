@@ -26,5 +26,10 @@ ULX3S_85F = _common(
     placement=("--placer", "static"),
 )
 ULX3S_25F = _common(
-    name="ulx3s-25f", title="ULX3S 25F", platform=ULX3S_25F_Platform, preset="ecp5-25f", clock_hz=45_000_000
+    name="ulx3s-25f",
+    title="ULX3S 25F",
+    platform=ULX3S_25F_Platform,
+    preset="ecp5-25f",
+    clock_hz=45_000_000,
+    most_readers=1024,  # with more copies and two thirds of the device in use, legalising takes too long
 )
