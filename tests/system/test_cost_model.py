@@ -86,23 +86,15 @@ def different_layers() -> list[ConvLayer]:
     return [*shapes.values(), square(16, 16, 32, 3), square(4, 8, 32, 3)]
 
 
-ROUGH = {
-    ("eyeriss-v1", "mobilenetv1.pw5"): "columns that share a psum port, ifmap network at its limit",
-    ("eyeriss-v1", "resnet18.layer3.0.downsample"): "four columns of four taps on a psum port, which is full",
-    ("eyeriss-v1", "resnet18.layer4.0.conv2"): "a window that fills the ifmap scratchpad, ifmap network",
-}
-"""Where the model is known to be off by more than a percent, and why."""
 MOST_CYCLES = 3_000_000
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("config", [TINY, ORRIS, EYERISS], ids=lambda config: config.name)
 @pytest.mark.parametrize("layer", different_layers(), ids=lambda layer: layer.name)
-def test_layers_of_networks_within_a_percent(config, layer, request):
+def test_layers_of_networks_within_a_percent(config, layer):
     if layer.macs > MOST_CYCLES * config.pes:
         pytest.skip(f"`orris bench --preset {config.name}` compares a layer of {layer.macs:,} MACs")
-    if (config.name, layer.name) in ROUGH:
-        request.applymarker(pytest.mark.xfail(reason=ROUGH[config.name, layer.name], strict=True))
     report = measured(layer, config)
     assert abs(error(report)) < 0.01, (report.cycles, report.predicted["cycles"], report.mapping.as_dict())
 

@@ -21,7 +21,8 @@ from orris.cost import (
     roofline,
     table_names,
 )
-from orris.cost.array import ifmap_feed, position_cycles, post_cycles
+from orris.cost.array import ifmap_feed, ofmap_writes, position_cycles, post_cycles
+from orris.cost.backlog import Backlog, ColumnTimes, beats_behind, filters_held
 from orris.cost.choice import AimError
 from orris.cost.columns import Columns, Work
 from orris.cost.events import Ahead, Kernel, Tokens
@@ -32,7 +33,7 @@ from orris.mapper.search import in_order
 from orris_hw.commands import END, LOAD
 from orris_hw.config import preset
 
-TINY, ORRIS = preset("tiny"), preset("orris-168")
+TINY, ORRIS, EYERISS = preset("tiny"), preset("orris-168"), preset("eyeriss-v1")
 SMALL = ConvLayer(name="small", M=16, C=16, H=32, W=32, R=3, S=3, padding=Padding.all(1))
 
 
@@ -188,7 +189,7 @@ def work(p: int = 8, taps: int = 6, positions: int = 9, capacity: int = 1000, st
 @pytest.mark.parametrize("starts", [[0, 1, 2, 3], [0, 40, 10, 5], [3, 3, 90, 3], [0, 500, 7, 14]])
 @pytest.mark.parametrize("p, taps", [(16, 6), (24, 4), (22, 9)])
 def test_bursts_of_columns_that_share_a_port(starts, p, taps):
-    begins, ends = Columns(4, 4).begin(starts, work(p, taps), [0] * 4, 0)
+    begins, ends = Columns(4, 4).begin(starts, work(p, taps), [()] * 4)
     watched = [each[8] + 1 for each in watched_ends(starts, p, taps, 9)]
     assert begins == starts
     # A column that waits in its last position is through before its psums are.
@@ -197,9 +198,9 @@ def test_bursts_of_columns_that_share_a_port(starts, p, taps):
 
 def test_no_column_gets_further_ahead_than_its_scratchpads_hold():
     columns = Columns(2, 2)
-    (first, late), _ = columns.begin([0, 5000], work(capacity=10), [0, 0], 1)
+    (first, late), _ = columns.begin([0, 5000], work(capacity=10), [((1, 0),), ()])
     # Ten values are there for three positions; the fourth one's come once the late column has room.
-    begins, ends = columns.begin([0, 0], work(capacity=10), [0, 0], 1)
+    begins, ends = columns.begin([0, 0], work(capacity=10), [((1, 0),), ()])
     assert (first, late) == (0, 5000)
     assert 5000 < ends[0] < ends[1] and begins[0] < begins[1]
 
@@ -212,7 +213,8 @@ def test_columns_go_on_alike_from_a_state_seen_before():
         bounds = [number * 1000 + late for late in passes[number % 4]]
         never._follows.clear()
         late = number % 3
-        args = bounds, work(capacity=12), [2 * (column - late) for column in range(6)], late
+        waits = [((late, 2 * (column - late)),) if column != late else () for column in range(6)]
+        args = bounds, work(capacity=12), waits
         assert always.begin(*args) == never.begin(*args)
     assert len(always._follows) < 40
 
@@ -230,6 +232,50 @@ def test_ifmap_feed_counts_rows_columns_and_set_up():
     # Twelve rows of 6 + 2 beats and a step; 9 ifmap rows x 2 blocks on the Y-bus, 9 x 4 values on an X-bus.
     assert (feed.set_up, feed.columns, feed.column) == (12 * 9, 34, 36)
     assert feed.behind == 4 * 4  # X-buses are slower: what a FIFO of four beats holds
+
+
+def test_beats_wait_behind_a_column_without_room():
+    run = run_fields(pixel_lanes=4, sets=1)
+    feed = ifmap_feed(EYERISS, run, blocks=4, rows=12)
+    backlog = Backlog(EYERISS, run, feed)
+    # Nine ifmap rows of sixteen beats, four of them for a PE row, where eight have a place.
+    assert (feed.beats, feed.row_beats, feed.places) == (144, 36, pytest.approx(8, abs=0.5))
+
+    def sent(waits: int) -> float:
+        return backlog.sent(lambda column, value: 1000.0 * (column == waits), 1, [0])
+
+    # Column 0 takes row 0 late, so that rows 0 to 2 have come when it does, and six are yet to be sent.
+    assert sent(0) == pytest.approx(1000 - 13 + 6 * 16, abs=3)
+    # Behind the stops on the way to column 6 there is a place for each of its beats, and those after them.
+    assert sent(6) < 1000
+    assert backlog.early(0) == 6 * 16 and backlog.early(6) == 0
+
+
+def test_places_are_freed_as_positions_pass():
+    times = ColumnTimes(work(p=8, taps=6, positions=9, step=2), [432.0, 532.0], 48)
+    assert [times.freed(0, value) for value in (1, 2, 3)] == [8, 16, 48 + 8]
+    assert times.freed(1, 22) == 100 + 8 * 48 + 6 * 8  # the last position frees all that is left
+    assert times.freed_back(0, 0) == times.freed(0, 22)
+
+
+def test_filters_wait_in_the_stops_ahead_of_a_late_column():
+    # Two beats a stop and two ahead of them, less the seven of the description; then four words in the FIFO.
+    assert filters_held(EYERISS, 11, 7) == (2 * 13 - 7) // 4 + 4
+    assert filters_held(EYERISS, 0, 7) == 1
+    assert beats_behind(run_fields(e=2), 9, 11) == -4 and beats_behind(run_fields(e=2), 9, 10) == 4 - 2
+
+
+def test_ofmap_words_go_to_the_banks_that_hold_the_tile():
+    run = run_fields(
+        e=2, sets=2, p=16, positions=28, ofmap_base=512 * 3 - 56, ofmap_row_stride=28, ofmap_block_stride=56
+    )
+    # Four blocks of 56 words: one below the border of two banks, three above.
+    assert ofmap_writes(ORRIS, run, 0.8) == pytest.approx({2: 0.2, 3: 0.6})
+
+
+def test_a_column_waits_for_all_later_ones():
+    begins, ends = Columns(3, 3).begin([0, 0, 4000], work(capacity=10), [((1, 0), (2, 0)), (), ()])
+    assert begins == [0, 0, 4000] and ends[0] > 4000 > ends[1]
 
 
 def test_rows_and_columns_that_no_filter_sees_are_not_sent():

@@ -6,7 +6,8 @@ from typing import Any
 from orris_hw.config import AcceleratorConfig
 
 _BUFFERS = 4  # beats held by the feeder's buffer and the one ahead of a row's FIFO
-_HOP = 3  # values held behind it: by its serialiser and ahead of the first PE
+STOP = 2  # beats a stop of an X-bus holds
+HOP = 3  # values held behind it: by its serialiser and ahead of the first PE
 _COLUMNS = 2  # cycles from a word's columns to those of the next one
 _ROW_BEATS = 7  # that tell a PE row what it listens to, the feeder's step included, beside one per filter set
 
@@ -36,8 +37,8 @@ class IfmapFeed:
     x_bus : beats of a column on an X-bus.
     walk : cycles of the walk through the tile, which goes ahead of the beats.
     behind : cycles that X-buses which take longer than the Y-bus are behind it.
-    held : values of a PE that wait between the feeder and the PE when that has no room; rest : cycles that
-    the beats of the next one take which have no place there.
+    places : for beats of a row between the feeder and the first PE, when that has no room.
+    rows : of a column, that a PE row hears of; row_beats : of them, each `values` beats on the X-bus.
     """
 
     set_up: int
@@ -48,8 +49,21 @@ class IfmapFeed:
     x_bus: int
     walk: float
     behind: int
-    held: int
-    rest: float
+    places: float
+    rows: int
+    row_beats: int
+    values: int
+
+    @property
+    def beat(self) -> float:
+        """Cycles from one beat of a row to the next."""
+        return max(self.beats, self.x_bus) / self.row_beats
+
+    def held(self, q: int) -> tuple[int, float]:
+        """Values of a PE, q of a column, that wait between the feeder and the first PE when that has no room,
+        and cycles that the beats of the next ones take which have no place there."""
+        whole, part = divmod(self.places, self.row_beats)
+        return q * int(whole), (self.row_beats - part) * self.beat
 
 
 def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> IfmapFeed:
@@ -62,19 +76,22 @@ def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> I
     values = run["q"]  # that a PE row sends on of a pixel
     if run["split"]:
         values = ceil_div(run["sets"], config.networks.x_lanes)
-    x_bus = values * ceil_div(height, stride)
+    x_rows = ceil_div(height, stride)
+    x_bus = values * x_rows
     columns = _kept(run["full_width"], run["period"], run["kept"])
     set_up = rows * (_ROW_BEATS + run["sets"]) + _ROW_BEATS * (config.array.rows - rows)
     # A row or a column that no filter sees takes the walk one cycle, and it finds columns word by word.
     walk = columns * (y_bus + height - sent) + run["full_width"] - columns
     walk = max(walk, run["full_width"] * _COLUMNS * run["pixel_lanes"] / config.block)
+    values = min(values, lanes)
     behind = max(0, min(config.networks.fifo_depth * values, (x_bus - y_bus) * columns))
-    row_beats = ceil_div(height, stride) * max(1, run["q"] // lanes)  # of a column
-    places = config.networks.fifo_depth + _HOP / values + _BUFFERS * min(1.0, row_beats / y_bus)
-    whole, part = divmod(places, row_beats)
-    held, rest = run["q"] * int(whole), (row_beats - part) * max(y_bus, x_bus) / row_beats
+    row_beats = x_rows * max(1, run["q"] // lanes)
+    places = config.networks.fifo_depth + HOP / values + _BUFFERS * min(1.0, row_beats / y_bus)
     words = sent * blocks * run["pixel_lanes"] / config.block
-    return IfmapFeed(set_up, columns, words, y_bus, max(y_bus, x_bus), x_bus, walk, behind, held, rest)
+    column = max(y_bus, x_bus)
+    return IfmapFeed(
+        set_up, columns, words, y_bus, column, x_bus, walk, behind, places, x_rows, row_beats, values
+    )
 
 
 def _kept(size: int, period: int, kept: int) -> int:
@@ -112,6 +129,18 @@ def post_words(config: AcceleratorConfig, run: Run) -> int:
         return run["e"] * ceil_div(run["ofmap_lane"] + sets * channels, block)
     starts = ((run["ofmap_lane"] + number * channels) % block for number in range(sets))
     return run["e"] * sum(ceil_div(start + channels, block) for start in starts)
+
+
+def ofmap_writes(config: AcceleratorConfig, run: Run, rate: float) -> dict[int, float]:
+    """Words a cycle that post-processing writes to each bank, of `rate` in all to the ofmap tile."""
+    blocks = ceil_div(run["ofmap_lane"] + run["p"] * (1 + run["stacks"]) * run["sets"], config.block)
+    words = (blocks - 1) * run["ofmap_block_stride"] + (run["e"] - 1) * run["ofmap_row_stride"]
+    start, depth = run["ofmap_base"], config.global_buffer.depth
+    end = start + words + run["positions"]
+    return {
+        bank: rate * (min(end, (bank + 1) * depth) - max(start, bank * depth)) / (end - start)
+        for bank in range(start // depth, (end - 1) // depth + 1)
+    }
 
 
 def channel_blocks(run: Run, number: int, rows: int) -> tuple[int, tuple[int, int]]:

@@ -111,7 +111,8 @@ class _Estimate:
         return self._score(counters | {"cycles": estimated_cycles(mapping, memory_words)})
 
     def floor(self, mapping: Mapping) -> float:
-        cycles = compute_cycles(mapping)
+        # Energy alone does not ask for cycles, unless waiting costs some.
+        cycles = compute_cycles(mapping) if self._weight or self._table.idle else 0
         if self._weight == 1:
             return self.least(cycles)
         counters, repeated = self._counters(mapping), repeated_load_words(mapping)

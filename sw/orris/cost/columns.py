@@ -5,13 +5,14 @@ port takes one psum a cycle, stays with a column until its burst is over and the
 that has a burst. A column that waits falls behind, until no two bursts meet. Columns that wait for the same
 filters or ifmap values go on together, and fall behind anew.
 
-An X-bus brings ifmap values in order, so that no column gets ahead of the latest one by more than what its
-PEs have room for.
+An X-bus brings ifmap values in order, so that no column gets ahead of later ones by more than what their PEs
+and the stops between them have room for.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import ceil
 from typing import Any
 
@@ -19,6 +20,9 @@ _CHAIN = 5  # psums a column holds: one in its top PE, two in the PE's buffer, t
 _WAY = 5  # cycles from a PE that frees a value to one that waits for those behind it
 _NEVER = float("inf")
 _KNOWN = 2  # passes before the present one that columns still work on
+
+Waits = tuple[tuple[int, int], ...]
+"""Columns that a column waits for, and how far its beats are behind theirs on the X-bus."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,23 @@ class Work:
         columns, beats = divmod(value // self.q * self.beats + value % self.q + behind, self.beats)
         return columns * self.q + min(self.q, beats)
 
+    def needs(self, first: bool, behind: int) -> tuple[tuple[int, int], ...]:
+        """(values freed by another column, beside those of the positions before this one; cycles into this
+        position) that it waits for, its first or a later one; `behind` as in `before`."""
+        return _needs(self, first, behind)
+
+
+@cache
+def _needs(work: Work, first: bool, behind: int) -> tuple[tuple[int, int], ...]:
+    taps = range(0 if first else work.taps - work.q, work.taps)
+    values = [(work.before(tap, behind) - work.capacity, tap) for tap in taps]
+    # Within a position, values are freed at the pace of their use: the first of those tells.
+    return tuple(
+        (value, tap * work.p)
+        for (value, tap), (other, earlier) in zip(values, [(-(1 << 20), 0), *values], strict=False)
+        if (value - 1) // work.step != (other - 1) // work.step or value - tap > other - earlier
+    )
+
 
 class _Known:
     """A pass that a column has begun: the cycles in which the first and the last few positions began."""
@@ -89,11 +110,10 @@ class _Column:
     """A column's pass under way, and the one behind it."""
 
     def __init__(self) -> None:
-        self.behind: tuple[_Known, float, int, int] | None = None
-        """The pass to come: not before, how far its beats are behind those of the latest column, and which
-        that is."""
+        self.behind: tuple[_Known, float, Waits] | None = None
+        """The pass to come: not before, and which columns it waits for."""
         self.passes: list[_Known] = []
-        self.apart = self.late = 0
+        self.waits: Waits = ()
         self.left = 0
         """Of the pass under way: positions that have not delivered their burst."""
         self.ready = _NEVER
@@ -101,7 +121,7 @@ class _Column:
         self.end = 0.0
         """When the positions end of which the bursts have been delivered."""
         self.blocked = False
-        """It waits for a value that the latest column has no room for yet."""
+        """It waits for a value that a later column has no room for yet."""
 
     def copy(self, later: float) -> "_Column":
         """The same, so many cycles later."""
@@ -128,7 +148,7 @@ class _Column:
             if known.number >= number - _KNOWN
         )
         ready, end = self.ready - base, max(self.end - base, 0.0)
-        return self.left, self.blocked, ready, end, self.apart, self.late, *passes
+        return self.left, self.blocked, ready, end, self.waits, *passes
 
 
 class _Port:
@@ -159,7 +179,7 @@ class LastColumn:
         self._end, self._positions = 0.0, 0
 
     def begin(
-        self, bounds: Sequence[float], work: Work, behind: Sequence[int], late: int
+        self, bounds: Sequence[float], work: Work, waits: Sequence[Waits]
     ) -> tuple[list[float], list[float]]:
         begin = max(self._end, bounds[-1])
         self._end, self._positions = begin + work.positions * work.period, work.positions
@@ -195,11 +215,11 @@ class _Array:
         ports = ((max(port.free - base, 0.0), port.last) for port in self._ports)
         return *ports, *(column.state(base, self.number) for column in self.columns)
 
-    def begin(self, bounds: Sequence[float], work: Work, behind: Sequence[int], late: int) -> list[float]:
+    def begin(self, bounds: Sequence[float], work: Work, waits: Sequence[Waits]) -> list[float]:
         """As `Columns.begin`, until all columns have begun the pass; when each has."""
         begun = []
-        for column, bound, apart in zip(self.columns, bounds, behind, strict=False):
-            column.behind = _Known(self.number, work), bound, apart, late
+        for column, bound, others in zip(self.columns, bounds, waits, strict=False):
+            column.behind = _Known(self.number, work), bound, others
             begun.append(column.behind[0])
             if not column.left:
                 self._begin(column)
@@ -244,7 +264,7 @@ class _Array:
         """Goes on to the next pass, if it is known."""
         column.ready = _NEVER
         if column.behind:
-            known, bound, column.apart, column.late = column.behind
+            known, bound, column.waits = column.behind
             column.behind = None
             column.passes = [*column.passes[-_KNOWN:], known]
             column.left, column.end = known.work.positions, max(column.end, bound)
@@ -252,18 +272,16 @@ class _Array:
 
     def _position(self, column: _Column) -> None:
         """Begins a position, if there is room for its values."""
-        known, late, begin = column.passes[-1], self.columns[column.late], column.end
-        work, position = known.work, known.count
+        known, begin = column.passes[-1], column.end
+        work, before = known.work, known.count * known.work.step
         column.ready, column.blocked = _NEVER, False
-        if late is not column:
-            first = work.taps - work.q if position else 0
-            for tap in range(first, work.taps):
-                value = work.before(position * work.step + tap, column.apart)
-                freed = late.freed(known.number, value - work.capacity)
+        for number, behind in column.waits:
+            for value, cycles in work.needs(not known.count, behind):
+                freed = self.columns[number].freed(known.number, before + value)
                 if freed is None:
                     column.blocked = True
                     return
-                begin = max(begin, freed + _WAY - tap * work.p)
+                begin = max(begin, freed + _WAY - cycles)
         known.begin(begin)
         column.ready = begin + work.period - work.burst
 
@@ -282,20 +300,20 @@ class Columns:
         self._follows: dict[Any, tuple[_Array, float, list[float], list[float]]] = {}
 
     def begin(
-        self, bounds: Sequence[float], work: Work, behind: Sequence[int], late: int
+        self, bounds: Sequence[float], work: Work, waits: Sequence[Waits]
     ) -> tuple[list[float], list[float]]:
         """When each column begins a pass, from its bound on and after those before, and when it ends, which
         passes that come behind may delay.
 
-        Columns beyond those with a bound take no part. `late` is the latest column; so far `behind` it on the
-        X-bus come the beats of the others.
+        Columns beyond those with a bound take no part. Each waits for others as `waits` says: none that one
+        waits for waits for it.
         """
         at, array = self._at, self._array
         since = [max(ceil(bound) - at, each.end) for bound, each in zip(bounds, array.columns, strict=False)]
-        given = array, work, late, *behind, *since
+        given = array, work, *waits, *since
         if given not in self._follows:
             after = array.copy()
-            begins = after.begin(since, work, behind, late)
+            begins = after.begin(since, work, waits)
             ends = after.copy().end()[: len(begins)]
             self._follows[given] = *self._seen(after), begins, ends
         self._array, later, begins, ends = self._follows[given]

@@ -20,12 +20,14 @@ from .array import (
     filter_beats,
     filter_words,
     ifmap_feed,
+    ofmap_writes,
     pass_fields,
     position_cycles,
     post_words,
 )
 from .array import post_cycles as post_position
-from .columns import Columns, LastColumn, Work
+from .backlog import Backlog, ColumnTimes, Room, beats_behind, filters_held
+from .columns import Columns, LastColumn, Waits, Work
 from .events import Kernel, Process, Tokens
 
 _BUFFER_READ = 9  # a feeder's request to its word
@@ -42,22 +44,25 @@ _POST = 17  # from the last finished sum to the job's token
 _JOB_SET_UP = 6  # of a job in post-processing, beside one for each column and for each block of channels
 _CHAIN = 5  # psums of a column on their way: one in its top PE, two in the PE's buffer, two at the port
 _MOST_WRITES = _MOST_READS = 0.9  # of a bank's cycles
-_STOP = 2  # beats a stop of an X-bus holds
 _RESPONSES = 16  # words of filters that wait for the Y-bus
 
 
 @dataclass
 class Pass:
-    """A pass that has been worked out: when it began and ended, when the ifmap network was through with it
-    (as seen from the last PE), how far the X-buses were behind the Y-bus, when it frees ifmap places; cycles
-    from position to position where its values and psum ports are in time, and what brings its values."""
+    """A pass that has been worked out: when it began and ended, when the ifmap network was through with it,
+    and the FIFOs ahead of the X-buses (as seen from the last PE), how far the X-buses were behind the Y-bus,
+    when it frees ifmap places; cycles from position to position where its values and psum ports are in time,
+    and what brings its values."""
 
     start: float
     end: float
     fed: float
+    emptied: float
     behind: float
     freed: Callable[[int], float]
     """When the PE frees the n-th of its values, counted from the last one (0, and down)."""
+    room: Room
+    """The same of any column, where all are followed."""
     period: float
     feed: IfmapFeed
 
@@ -82,10 +87,11 @@ class ComputeUnit:
         self._array_items, self._loaded, self._begun = Tokens(), Tokens(), Tokens()
         # When all filters of a pass are loaded, and cycles between those of its sets.
         self._loaded_at: deque[tuple[float, float]] = deque()
-        self._begun_at: deque[float] = deque()
+        self._begun_at: deque[list[float]] = deque()  # by each column that is followed
         self._sharing = ceil_div(array.columns, config.psum_ports)
-        self._columns = Columns(array.columns, self._sharing) if self._sharing > 1 else LastColumn()
-        self._ends = [0.0]  # of the columns that are followed
+        self._all = self._sharing > 1  # columns are followed, as they do not keep step
+        self._columns = Columns(array.columns, self._sharing) if self._all else LastColumn()
+        self._begins, self._ends = [0.0], [0.0]  # of the columns that are followed
         self._latest: int | None = None  # column that began last
         self._held = 0.0  # until when post-processing takes the last sums of a pass
         hops = array.rows + array.columns
@@ -159,21 +165,22 @@ class ComputeUnit:
                 there += _BUFFER_READ
                 rows = run["last_rows"] if number + 1 == run["passes"] else run["rows"]
                 y_bus, x_bus = filter_beats(config, run, rows)
-                fields, free = pass_fields(run), 0.0
+                fields, begun = pass_fields(run), [0.0]
                 if passes:
                     yield self._begun
-                    free = self._begun_at.popleft()
+                    begun = self._begun_at.popleft()
                 else:
                     self._described = sent + self._pipe
                 slot = (run["filter_start"] + number) % run["filter_slots"]
                 words, place = filter_words(run, rows), run["filter_base"] + slot * run["filter_stride"]
-                # The description and one beat for every row wait at the PEs until their bank is free.
-                sent = max(max(sent + fields, there) + y_bus, free + y_bus - rows)
-                held = rows + _RESPONSES
-                sent = max(sent, self._read(there, words, place), self._read(free, words - held, place))
+                sent = max(max(sent + fields, there) + y_bus, self._read(there, words, place))
+                # The description and some beats for every row wait for a PE until its bank is free.
+                for column, free in enumerate(begun):
+                    held = rows * filters_held(config, column, fields)
+                    sent = max(sent, free + y_bus - held, self._read(free, words - held - _RESPONSES, place))
                 self._give(run["signal_filter"], sent)
                 last = max(sent, sent - y_bus + x_bus) + self._pipe - 3
-                loaded = max(last, free + fields + 3 + x_bus)
+                loaded = max(last, max(begun) + fields + 3 + x_bus)
                 self._loaded_at.append((loaded, max(y_bus, x_bus) / run["sets"]))
                 kernel.give(self._loaded, kernel.now)
                 passes, there = passes + 1, 0.0
@@ -183,11 +190,12 @@ class ComputeUnit:
     def array(self) -> Process:
         """Works through the passes."""
         kernel, config, number = self._kernel, self._config, 0
-        before = Pass(0, 0, 0, 0, lambda n: 0.0, 1, IfmapFeed(0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+        nothing = IfmapFeed(0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1)
+        before = Pass(0, 0, 0, 0, 0, lambda value: 0.0, lambda column, value: 0.0, 1, nothing)
         while True:
             came = yield self._array_items
             run = self._to_array.popleft()
-            walk = max(came + self._pipe, before.fed - before.behind) + _NEW_RUN
+            walk = max(came + self._pipe, before.emptied - before.behind) + _NEW_RUN
             if run["wait_ifmap"]:
                 came = yield self._tokens[run["wait_ifmap"]]
                 walk = max(walk, came + 1 + self._pipe)
@@ -207,8 +215,8 @@ class ComputeUnit:
                     before = self._finish(run, before, ofmap_free)
                 if k or not run["first"]:
                     self._psums_read(run, before)
-                walk = before.fed - before.behind
-                self._begun_at.append(before.start)
+                walk = before.emptied - before.behind
+                self._begun_at.append(self._begins)
                 kernel.give(self._begun, kernel.now)
                 number += 1
             self._give(run["signal_ifmap"], self._sent - self._pipe + 2)
@@ -227,30 +235,33 @@ class ComputeUnit:
         # While X-buses still send what their FIFOs hold, as many beats of set-up can follow.
         arrives = max(walk + through, before.fed)
         if not same:
-            told = before.fed - min(before.behind, config.networks.fifo_depth)
+            told = before.emptied - min(before.behind, config.networks.fifo_depth)
             arrives = max(walk, told) + feed.set_up + 1
         # Nothing is read ahead of a RUN; set-up takes longer than reading, and padding needs no word.
         waits_for_word = same and not k and run["width"] and run["height"]
         read = walk + through + _FIRST_WORD if waits_for_word else 0.0
-        # The column that has room last waits for that, too; others for the network, and for that column.
-        sent, comes, network, window, first = arrives, arrives, 0.0, 0.0, 0.0
+        passing = p * run["stacks"]  # psums on, a PE waits
+        work = Work(positions, p * taps + passing, p + passing, p, q, taps, step, capacity, feed.x_bus)
+        followed, backlog = self._followed(run), Backlog(config, run, feed)
+        sent, windows, first = arrives, [0.0] * len(followed), 0.0
         # The top PE, which has room last, takes part in every beat.
         skew = _UP * (rows - 1)
         for column in range(taps // q):
             word = read + (column + 1) * feed.beats if column >= run["pad_left"] else 0.0
-            comes = max(comes + feed.column, word)
-            network = max(network, comes - column * q * p)
-            room = before.freed((column + 1) * q - capacity)
             sent = max(sent + feed.column, word)
-            arrives = max(sent, room)
-            sent = max(sent, room + skew)
-            if column == 0:
-                first = arrives
-            window = max(window, arrives - column * q * p)
+            if self._all:
+                there = backlog.sent(before.room, column + 1, [column])
+                sent = max(sent, there + skew + _ROOM + self._pipe)
+            for place, each in enumerate(followed):
+                room = before.room(each, (column + 1) * q - capacity)
+                arrives = max(sent - (backlog.early(each) if self._all else 0), room)
+                windows[place] = max(windows[place], arrives - column * q * p)
+                if column == 0:
+                    first = max(first, arrives)
+                if not self._all:
+                    sent = max(sent, room + skew)
         pace = feed.column * max(1, step // q)
-        passing = p * run["stacks"]  # psums on, a PE waits
-        work = Work(positions, p * taps + passing, p + passing, p, q, taps, step, capacity, feed.x_bus)
-        begins, ends = self._follow(run, rows, work, window, network, number)
+        begins, ends = self._follow(run, rows, work, windows, number)
         start, end = max(begins), max(ends)
         period: float = position_cycles(p, taps, min(self._sharing, run["e"] * run["sets"])) + passing
         values = taps + (positions - 1) * step
@@ -271,9 +282,16 @@ class ComputeUnit:
             sent = max(sent, freed((capacity // q + 1) * q - capacity) + after * feed.column)
         last = max(sent, freed(values - capacity) + skew)
         last = max(last, walk + through + feed.walk, read + feed.columns * feed.beats)
-        room = freed(values - capacity - feed.held) + skew + _ROOM + feed.rest + self._pipe
+        held, rest = feed.held(q)
+        room = freed(values - capacity - held) + skew + _ROOM + rest + self._pipe
         self._sent = max(sent, room)
-        self._ends = ends
+        self._begins, self._ends = begins, ends
+        emptied = last
+        if self._all:
+            freed_by = ColumnTimes(work, ends, period).freed
+            sent = backlog.sent(freed_by, feed.columns, backlog.without_room) + skew + _ROOM + self._pipe
+            self._sent = max(first + (feed.columns - 1) * feed.column, sent)
+            emptied = max(self._sent, backlog.emptied(freed_by) + skew)
         taken = sum(end - begin for begin, end in zip(begins, ends, strict=True)) / len(begins)
         self.stalls["stall_psum"] += (taken - positions * p * taps) * pes
         own = period
@@ -283,32 +301,46 @@ class ComputeUnit:
             self._ends = [each + waits for each in ends]
             end += waits
             period = (end - start) / positions
-        return Pass(start, end, last, feed.behind, lambda value: freed(values + value), own, feed)
+
+        def back(value: int) -> float:
+            return freed(values + value)
+
+        times = ColumnTimes(work, self._ends, period)
+        room_of: Room = times.freed_back if self._all else lambda column, value: back(value)
+        return Pass(start, end, last, emptied, feed.behind, back, room_of, own, feed)
+
+    def _followed(self, run: Run) -> range:
+        """Columns that are followed: all, or the last one, which the others are like."""
+        most = self._config.array.columns - 1
+        return range(run["e"] * run["sets"]) if self._all else range(most, most + 1)
 
     def _follow(
-        self, run: Run, rows: int, work: Work, window: float, network: float, number: int
+        self, run: Run, rows: int, work: Work, windows: list[float], number: int
     ) -> tuple[list[float], list[float]]:
         """When the columns begin and end a pass, each as seen from the last one: once its filters are loaded,
         its ifmap values are there, and post-processing has taken the sums before."""
         e, sets, most = run["e"], run["sets"], self._config.array.columns - 1
-        followed = range(e * sets) if self._sharing > 1 else range(most, most + 1)
+        followed = self._followed(run)
         late = followed[-1] if self._latest is None else self._latest
         loaded, apart = self._loaded_at.popleft()
-        bounds, behind = [], []
-        for column in followed:
+        # A column waits for those of the set that begins last; among them each for the ones behind it.
+        last = [column for column in followed if column // e == late // e and column != late] + [late]
+        bounds: list[float] = []
+        waits: list[Waits] = []
+        for column, window in zip(followed, windows, strict=True):
             filters = loaded - max(0, sets - 1 - column // e) * apart
-            bounds.append(max(filters, window if column == late else network, self._held) - (most - column))
-            held = _STOP * max(0, late - column)  # beats in the stops of the X-bus between them
-            behind.append((column % e - late % e) * run["q"] - held)
+            bounds.append(max(filters, window, self._held) - (most - column))
+            others = last[last.index(column) + 1 :] if column in last else last
+            waits.append(tuple((other, beats_behind(run, column, other)) for other in others))
         begins, ends = (
             [at + most - column for column, at in zip(followed, times, strict=True)]
-            for times in self._columns.begin(bounds, work, behind, late)
+            for times in self._columns.begin(bounds, work, waits)
         )
         self._latest = followed[begins.index(max(begins))]
         ended = self._ends if number else [self._described] * len(begins)
-        waits = sum(max(0.0, begin - end) for begin, end in zip(begins, ended, strict=False))
-        cause = "stall_filter" if loaded >= window else "stall_ifmap"
-        self.stalls[cause] += waits / len(begins) * rows * e * sets
+        waited = sum(max(0.0, begin - end) for begin, end in zip(begins, ended, strict=False))
+        cause = "stall_filter" if loaded >= max(windows) else "stall_ifmap"
+        self.stalls[cause] += waited / len(begins) * rows * e * sets
         return begins, ends
 
     def _psums_read(self, run: Run, done: Pass) -> None:
@@ -320,8 +352,7 @@ class ComputeUnit:
         """The last pass goes no faster than post-processing, but for what its FIFOs hold."""
         config, positions, channels = self._config, run["positions"], run["p"] * (1 + run["stacks"])
         cycles, words = post_position(config, run), post_words(config, run)
-        place = run["ofmap_base"] // config.global_buffer.depth
-        self._writes = {place: words * positions / (done.end - done.start)}
+        self._writes = ofmap_writes(config, run, words * positions / (done.end - done.start))
         paced = (done.end - done.start) / positions
         begin = max(done.start + paced + self._up + _PORT, self._post_free, ofmap_free)
         sums = config.scratchpads.psum + config.networks.spare_sums + _CHAIN
@@ -331,7 +362,7 @@ class ComputeUnit:
         end, fed = max(done.end, begin + (positions - held) * pace - self._up), done.fed
         if begin > done.start + full * paced:
             # All PEs stand still, with as many ifmap values as they and the network hold.
-            capacity = config.scratchpads.ifmap + done.feed.held
+            capacity = config.scratchpads.ifmap + done.feed.held(run["q"])[0]
             missing = run["taps"] + (positions - 1 - full) * run["step"] - capacity
             if missing > 0:
                 fed = max(fed, begin + self._back + self._pipe + missing / run["q"] * done.feed.column)
@@ -344,10 +375,15 @@ class ComputeUnit:
 
         if end > done.end:
             fed = max(fed, freed(-config.scratchpads.ifmap))
-            self._sent = max(self._sent, fed, freed(-config.scratchpads.ifmap - done.feed.held))
+            self._sent = max(self._sent, fed, freed(-config.scratchpads.ifmap - done.feed.held(run["q"])[0]))
         rest = max(0, cycles - channels)  # of the last position
         if end > done.end:
             self._held = end
         self._post_free = max(begin + positions * cycles, end + self._up + _PORT + rest)
         self._give(run["signal_ofmap"], self._post_free + _POST)
-        return Pass(done.start, end, fed, done.behind, freed, done.period, done.feed)
+        emptied = done.emptied if fed == done.fed else fed
+
+        def room(column: int, value: int) -> float:
+            return max(done.room(column, value), end + value / run["step"] * pace)
+
+        return Pass(done.start, end, fed, emptied, done.behind, freed, room, done.period, done.feed)
