@@ -9,10 +9,11 @@ _PORT_BITS = 18
 
 
 def absorb_read_registers(module: dict[str, Any]) -> None:
-    """Moves registers of the words that a DP16KD gives into the block, which has its own and leaves them unused.
+    """Moves registers of the words that a DP16KD gives into the block, which has its own and leaves them
+    unused.
 
     All used outputs of a port go together: each to one register and nowhere else, with one enable, without a
-    reset, and on the port's clock. Ports of 36 bits, which are both of a block's ports in one, stay as they are.
+    reset, and on the port's clock. Ports of 36 bits, both of a block's ports in one, stay as they are.
 
     Parameters
     ----------

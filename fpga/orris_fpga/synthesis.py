@@ -162,8 +162,8 @@ def _modules(verilog: str) -> dict[str, str]:
 def _block_rams(bodies: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Modules and their memories that are as deep as block RAM and read on a clock edge.
 
-    What such a memory gives of bytes that are written in the same cycle is of no use to anyone, in any design
-    here (docs/design.md, Ordering): without knowing that, Yosys would delay every write and compare addresses.
+    What such a memory gives of bytes that are written in the same cycle is of no use to anyone in the designs
+    here (docs/design.md, Ordering): not told so, Yosys would delay every write and compare addresses.
     """
     for module, body in bodies.items():
         for match in re.finditer(r"^  reg \[\d+:0\] (\w+) \[(\d+):0\];$", body, re.MULTILINE):

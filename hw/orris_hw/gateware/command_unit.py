@@ -43,8 +43,8 @@ class CommandUnit(wiring.Component):
 
     A command is checked before it is queued: its opcode, and with `control.checks` for RUN every limit of
     this configuration that the command's own fields can break, for the others that they come to an end.
-    Throughput one command in 12 cycles. Where it waits in block RAM (`control.commands`), its words go there as
-    they come.
+    Throughput one command in 12 cycles. Where it waits in block RAM (`control.commands`), its words go there
+    as they come.
 
     Parameters
     ----------
@@ -143,7 +143,8 @@ class CommandUnit(wiring.Component):
 
     def _decode(self, m: Module, buffer: Any) -> None:
         command, word = Signal(COMMAND_BITS, reset_less=True), Signal(range(COMMAND_WORDS))
-        latest, first = command[-WORD_BITS:], Signal(command_layout(SIGNAL))  # words; what counts of the first
+        latest = command[-WORD_BITS:]
+        first = Signal(command_layout(SIGNAL), reset_less=True)  # of the first word: what is read at once
         left, index = Signal(32), Signal(INDEX_BITS)
 
         def check(format_: Format, bad_field: Any) -> Any:

@@ -113,7 +113,7 @@ class GlbBank(wiring.Component):
                 m.d.sync += [answer.eq(read.data), word.eq(read.data.word_select(lanes[-1], WORD_BITS))]
         m.d.comb += read.en.eq(owners[0].any())
 
-        # The RAM takes in a write of itself, at the end of the cycle: a register before it would only delay it.
+        # The RAM itself takes in a write at the end of the cycle: a register before it would only delay it.
         for port in reversed([*self.write, *([self.write_row] if words > 1 else [])]):
             here, mask = port.offset[:lane], port.mask
             if len(port.data) < words * WORD_BITS:
