@@ -90,6 +90,8 @@ class GlbBank(wiring.Component):
         write = ram.write_port(granularity=8)
 
         served, offset = Signal.like(self.owner), Signal(exact_log2(self.depth))
+        # Offsets and words of the last in line need no choice: nothing happens where nobody has `en`.
+        m.d.comb += offset.eq(self.read[-1].offset)
         for k, port in reversed(list(enumerate(self.read))):
             with m.If(port.en):
                 m.d.comb += [served.eq(1 << k), offset.eq(port.offset)]
@@ -114,13 +116,15 @@ class GlbBank(wiring.Component):
         m.d.comb += read.en.eq(owners[0].any())
 
         # The RAM itself takes in a write at the end of the cycle: a register before it would only delay it.
-        for port in reversed([*self.write, *([self.write_row] if words > 1 else [])]):
+        writers = [*self.write, *([self.write_row] if words > 1 else [])]
+        for port in reversed(writers):
             here, mask = port.offset[:lane], port.mask
             if len(port.data) < words * WORD_BITS:
                 mask = Cat(Mux(here == k, port.mask, 0) for k in range(words))
             with m.If(port.en):
+                m.d.comb += write.en.eq(mask)
+            with m.If(port.en | (port is writers[-1])):
                 m.d.comb += [
-                    write.en.eq(mask),
                     write.addr.eq(port.offset[lane:]),
                     write.data.eq(port.data.replicate(words * WORD_BITS // len(port.data))),
                 ]
