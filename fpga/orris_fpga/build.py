@@ -11,6 +11,7 @@ from orris_hw.config import AcceleratorConfig, preset
 from .boards import Board
 from .build_report import BuildReport, read_report
 from .errors import BoardError
+from .floorplan import lock_array
 from .gateware.system import SystemParameters
 from .gateware.top import BoardTop
 from .packing import pack_netlist
@@ -153,6 +154,8 @@ def build_bitstream(
         raise BoardError(f"Yosys wrote no netlist; its output is in {directory / 'yosys.log'}")
     if family(platform) == "ECP5":
         pack_netlist(directory / flow.netlist, board.most_readers)
+    if board.floorplan:
+        lock_array(directory / flow.netlist, board.floorplan)
     tell("placement and routing")
     place, pack = device_options(platform)
     options = [

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..floorplan import Floorplan
 from ..gateware.system import Memory
 from ..wide_registers import MOST_READERS
 
@@ -27,6 +28,7 @@ class Board:
     least_reset : flip-flops that a reset is for, `synthesis.mapping`; 0 leaves the choice to Yosys.
     placement : options of nextpnr that this device needs.
     most_readers : pins that one register may drive, on an ECP5; `copy_wide_registers`.
+    floorplan : sites for the PEs of an array; None leaves them to the placer.
     """
 
     name: str
@@ -42,3 +44,4 @@ class Board:
     least_reset: int = 0
     placement: tuple[str, ...] = ()
     most_readers: int = MOST_READERS
+    floorplan: Floorplan | None = None
