@@ -184,7 +184,7 @@ def test_random_clients(offer, take):
     for cycle, j, offset in bench.psum_reads:
         if cycle + PSUM_READ_LATENCY < bench.cycle:
             past = states.get(j * DEPTH + offset, [(-1, 0)])
-            expected = [value for when, value in past if when <= cycle][-1]
+            expected = [value for when, value in past if when < cycle][-1]
             assert bench.psum_data[cycle + PSUM_READ_LATENCY, j] == expected
 
 

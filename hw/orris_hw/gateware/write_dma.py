@@ -181,13 +181,11 @@ class WriteDma(wiring.Component):
             bus.awsize.eq(axi.SIZE_WORD + exact_log2(lanes)),
             bus.awburst.eq(axi.Burst.INCR),
         ]
-        address, length = Signal.like(bus.awaddr, reset_less=True), Signal.like(bus.awlen, reset_less=True)
-        m.d.comb += [bus.awaddr.eq(address), bus.awlen.eq(length)]
         with m.If(issue):
             m.d.sync += [
                 bus.awvalid.eq(1),
-                address.eq(planned.addr),
-                length.eq(final),
+                bus.awaddr.eq(planned.addr),
+                bus.awlen.eq(final),
             ]
         with m.Elif(bus.awready):
             m.d.sync += bus.awvalid.eq(0)
@@ -211,12 +209,10 @@ class WriteDma(wiring.Component):
                 fetches.i.payload.lanes.eq(lanes_of_run(planned.buffer_addr, planned.words, lanes)),
             ]
         m.d.comb += self.fetched.eq(Mux(fetch, count_ones(list(mask)), 0))
-        wanted = Signal.like(read.payload.addr, reset_less=True)
-        m.d.comb += read.payload.addr.eq(wanted)
         with m.If(fetch):
             m.d.sync += [
                 read.valid.eq(1),
-                wanted.eq(row),
+                read.payload.addr.eq(row),
                 fetched.eq(Mux(ends_fetch, 0, fetched + 1)),
             ]
         with m.Elif(read.ready):
@@ -240,12 +236,10 @@ class WriteDma(wiring.Component):
             source.ready.eq(send | stopped),
             bursts.o.ready.eq(send & ends_burst),
         ]
-        sent_beat = Signal.like(bus.wdata, reset_less=True)
-        m.d.comb += bus.wdata.eq(sent_beat)
         with m.If(send):
             m.d.sync += [
                 bus.wvalid.eq(1),
-                sent_beat.eq(beat),
+                bus.wdata.eq(beat),
                 bus.wstrb.eq(Mux(stopped, 0, Cat(lane.replicate(axi.WORD_BYTES) for lane in used))),
                 bus.wlast.eq(ends_burst),
                 sent.eq(Mux(ends_burst, 0, sent + 1)),
