@@ -123,7 +123,7 @@ class PE(wiring.Component):
         fields = [group[k] for group in (sizes, ends) for k in reversed(range(len(group)))]
         m.d.comb += [following[name].eq(fields[PassField[name.upper()]]) for name, _ in state]
         active, loading, loaded = Signal(), Signal(), Signal()
-        load_word = Signal(range(spads.filter), reset_less=True)
+        load_word = Signal(range(spads.filter))
         filter_bank = Signal()  # the one that is read; the other is loaded, so that no word is both at once
         m.submodules.filter_spad = filter_spad = memory.Memory(
             shape=signed(config.data_width), depth=2 << len(load_word), init=[]
@@ -144,7 +144,7 @@ class PE(wiring.Component):
         ]
         with m.If(accept):
             with m.If(beat.parameter):
-                m.d.sync += [loading.eq(1), load_word.eq(0)]
+                m.d.sync += loading.eq(1)
                 with m.If(beat.field >= PassField.FORWARD):
                     m.d.sync += ends.eq(Cat(beat.data[:FIELD_BITS], ends))
                 with m.Else():
@@ -159,6 +159,7 @@ class PE(wiring.Component):
                 current.eq(following),
                 loaded.eq(0),
                 loading.eq(0),
+                load_word.eq(0),
                 draining.eq(1),
             ]
 
@@ -227,12 +228,11 @@ class PE(wiring.Component):
             m.d.sync += tap.eq(0)
         with m.Elif(last_issue):
             m.d.sync += tap.eq(tap + 1)
-        # Told by registers whether the next pass's are taken, so that nothing follows on `switch`: without a
-        # pass they are taken all the time.
+        # Told by registers whether the next pass's are taken, so that no adder follows on `switch`.
         positions = Mux(
             last_position | ~active, Cat(following.positions_low, following.positions_high), position
         )
-        with m.If(end_of_position | ~active):
+        with m.If(switch | end_of_position):
             m.d.sync += position.eq(positions - 1)
         # The next position starts at the oldest word, unless its last tap frees that and all before it.
         with m.If(last_issue):
@@ -314,13 +314,18 @@ class PE(wiring.Component):
         )
         psum_write = psum_spad.write_port()
         psum_read = psum_spad.read_port(domain="comb")
+        before = Signal(signed(config.sum_width), reset_less=True)  # the sum so far
         entering, summing = about["operands"], about["product"]
         m.d.comb += [
-            psum_read.addr.eq(summing.filter),
+            psum_read.addr.eq(entering.filter),
             events.spad_psum_read.eq(
-                enable & valid["product"] & ~summing.first_tap & (~zero["product"] | summing.last_tap)
+                enable & valid["operands"] & ~entering.first_tap & ~(zero["operands"] & ~entering.last_tap)
             ),
         ]
+        with m.If(enable & entering.first_tap):
+            m.d.sync += before.eq(0)
+        with m.Elif(events.spad_psum_read):
+            m.d.sync += before.eq(psum_read.data)
         with m.If(enable):
             with m.If(zero["operands"]):
                 m.d.sync += product.eq(0)
@@ -340,10 +345,9 @@ class PE(wiring.Component):
 
         fixed_point = config.arithmetic == "fixed_point"
         term = product >> leaving.flags.shift if fixed_point else product
-        before = Signal(signed(config.sum_width))  # the sum so far
-        with m.If(~summing.first_tap):
-            m.d.comb += before.eq(psum_read.data)
-        exact = term + before
+        own = Signal(signed(config.sum_width), reset_less=True)  # the sum before
+        repeats = Signal()  # it is the one to add to (p = 1), and was not yet in the scratchpad when read
+        exact = term + Mux(repeats, own, before)
         total = Signal(signed(config.sum_width))
         m.d.comb += [
             total.eq(saturate(exact, config.sum_width) if fixed_point else exact),
@@ -360,10 +364,8 @@ class PE(wiring.Component):
         departs, joins, onward = Signal(), Signal(), Signal()
         to_forward, forwards = Signal(FORWARD_BITS), Signal()
         end_after = Signal(reset_less=True)  # the last psum to be passed on is the pass's last
-        own = Signal(signed(config.sum_width), reset_less=True)
         own_valid, own_end, own_flags = Signal(), Signal(reset_less=True), Signal(PassFlags, reset_less=True)
         below = Signal(signed(config.link_width), reset_less=True)
-        own_counts, below_counts = Signal(), Signal()  # else 0: gates, as resets are scarce
         m.d.comb += [
             departs.eq(valid["product"] & summing.last_tap),
             joins.eq(departs & leaving.flags.join),
@@ -379,21 +381,22 @@ class PE(wiring.Component):
         with m.If(forwards):
             m.d.sync += [
                 to_forward.eq(to_forward - 1),
-                own_counts.eq(0),
-                below_counts.eq(1),
+                own.eq(0),
                 own_end.eq(end_after & (to_forward == 1)),
             ]
         with m.If(enable):
             m.d.sync += [
                 own.eq(total),
-                own_counts.eq(1),
-                below_counts.eq(leaving.flags.join),
                 own_flags.eq(leaving.flags),
                 own_end.eq(summing.end & (leaving.forward == 0)),
+                repeats.eq(psum_write.en & (psum_write.addr == psum_read.addr)),
             ]
-        with m.If(enable | forwards):
+        # In branches of their own: synthesis turns the zero into a reset.
+        with m.If(enable & ~leaving.flags.join):
+            m.d.sync += below.eq(0)
+        with m.Elif(enable | forwards):
             m.d.sync += below.eq(self.psum_in.payload.psum)
-        joined = Mux(own_counts, own, 0) + Mux(below_counts, below, 0)
+        joined = own + below
         m.d.comb += [
             leave.i.payload.psum.eq(saturate(joined, config.link_width) if fixed_point else joined),
             leave.i.payload.first.eq(own_flags.first),
