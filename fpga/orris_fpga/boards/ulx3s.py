@@ -4,6 +4,7 @@ from functools import partial
 
 from amaranth_boards.ulx3s import ULX3S_25F_Platform, ULX3S_85F_Platform
 
+from ..floorplan import LFE5U_85F
 from ..gateware.clocks import Ecp5Pll
 from ..sdram.chips import AS4C16M16, IS42S16160G, slowest
 from .board import Board
@@ -20,10 +21,12 @@ ULX3S_85F = _common(
     name="ulx3s-85f",
     title="ULX3S 85F",
     platform=ULX3S_85F_Platform,
-    preset=None,  # not placed and routed yet
+    preset=None,  # 144 PEs are not placed and routed yet
     clock_hz=80_000_000,
-    # The default placer does not get through its first iteration with so many cells.
-    placement=("--placer", "static"),
+    # What a large array needs, docs/fpga-timing.md: with many small resets no placer finds a legal place.
+    least_reset=60,
+    most_readers=1024,
+    floorplan=LFE5U_85F,
 )
 ULX3S_25F = _common(
     name="ulx3s-25f",
