@@ -159,7 +159,7 @@ def build_bitstream(
     tell("placement and routing")
     place, pack = device_options(platform)
     options = [
-        *place, *board.placement, "--freq", f"{board.clock_hz / 1e6:g}", "--seed", str(seed),
+        *place, "--freq", f"{board.clock_hz / 1e6:g}", "--seed", str(seed),
         "--report", "report.json", "--timing-allow-fail",
     ]  # fmt: skip
     run_tool([*flow.place, *options], directory, directory / "nextpnr.log")

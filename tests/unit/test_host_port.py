@@ -3,12 +3,12 @@
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
 from axi_lite import Master
 from orris_hw.gateware.microcontroller.host_port import HostPort
 from orris_hw.microcontroller.memory_map import REGISTERS_BYTES
 from orris_hw.register_map import COUNTER_BASE, DEFAULT_TIMEOUT, FEW_COUNTERS, REGISTER, REGISTERS, ErrorCode
+from pysim import simulate
 
 OKAY, SLVERR = 0, 2
 START, SOFT_RESET, IRQ_ENABLE = 1, 2, 4
@@ -105,15 +105,6 @@ class Model:
         if address == REGISTER["ERROR_CODE"].offset and self.halted:
             return [OKAY, ErrorCode.TIMEOUT]
         return [OKAY, self.ram[address // 4]]
-
-
-def simulate(host, bench, *background):
-    simulator = Simulator(host)
-    simulator.add_clock(1e-8)
-    for other in background:
-        simulator.add_testbench(other, background=True)
-    simulator.add_testbench(bench)
-    simulator.run()
 
 
 async def answers(ctx, bus, cycles=50) -> bool:

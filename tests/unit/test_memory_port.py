@@ -4,10 +4,10 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from amaranth.sim import Simulator
 
 from axi_memory import AxiMemory
 from orris_hw.gateware.microcontroller.memory_port import MemoryPort
+from pysim import simulate
 
 SIZE = 256
 FOREVER = (1 << 32) - 1
@@ -62,15 +62,6 @@ class Core:
             access.data = (await ctx.tick().sample(bus.read_data))[2]
         for _ in range(gap):
             await ctx.tick()
-
-
-def simulate(port, bench, *background):
-    simulator = Simulator(port)
-    simulator.add_clock(1e-8)
-    for other in background:
-        simulator.add_testbench(other, background=True)
-    simulator.add_testbench(bench)
-    simulator.run()
 
 
 def draw(rng: random.Random) -> Access:

@@ -26,7 +26,6 @@ class Board:
     programmer : the board's name in openFPGALoader.
     overrides : of Amaranth's build templates, for a family without a `mapping` of ours: more options.
     least_reset : flip-flops that a reset is for, `synthesis.mapping`; 0 leaves the choice to Yosys.
-    placement : options of nextpnr that this device needs.
     most_readers : pins that one register may drive, on an ECP5; `copy_wide_registers`.
     floorplan : sites for the PEs of an array; None leaves them to the placer.
     """
@@ -42,6 +41,5 @@ class Board:
     programmer: str
     overrides: tuple[tuple[str, str], ...] = ()
     least_reset: int = 0
-    placement: tuple[str, ...] = ()
     most_readers: int = MOST_READERS
     floorplan: Floorplan | None = None
