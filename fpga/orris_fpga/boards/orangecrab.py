@@ -28,5 +28,6 @@ ORANGECRAB = Board(
     memory=OnChipMemory(64 << 10),
     baud=3_000_000,
     programmer="orangeCrab",
-    most_readers=1024,  # as for the ULX3S 25F
+    least_reset=16,  # as for the ULX3S 25F
+    most_readers=1024,
 )

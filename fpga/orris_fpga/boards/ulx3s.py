@@ -34,5 +34,6 @@ ULX3S_25F = _common(
     platform=ULX3S_25F_Platform,
     preset="ecp5-25f",
     clock_hz=45_000_000,
-    most_readers=1024,  # with more copies and two thirds of the device in use, legalising takes too long
+    least_reset=16,  # with more resets, and more copies, two thirds of the device legalise badly and do not route
+    most_readers=1024,
 )
