@@ -34,6 +34,7 @@ ULX3S_25F = _common(
     platform=ULX3S_25F_Platform,
     preset="ecp5-25f",
     clock_hz=45_000_000,
-    least_reset=16,  # with more resets, and more copies, two thirds of the device legalise badly and do not route
+    # With more resets, and more copies of registers, two thirds of the device legalise badly and do not route.
+    least_reset=16,
     most_readers=1024,
 )
