@@ -34,7 +34,7 @@ ULX3S_25F = _common(
     platform=ULX3S_25F_Platform,
     preset="ecp5-25f",
     clock_hz=45_000_000,
-    # With more resets, and more copies of registers, two thirds of the device legalise badly and do not route.
+    # With more resets, and more copies of registers, two thirds of the device do not route.
     least_reset=16,
     most_readers=1024,
 )
