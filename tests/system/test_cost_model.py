@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from orris.cost import Criteria, best_mapping
-from orris.layers import NETWORKS, ConvLayer, Padding
+from orris.layers import NETWORKS, ConvLayer, Padding, find_layer
 from orris.mapper import MappingError
 from orris.report import LayerReport
 from orris_hw.config import AcceleratorConfig, preset
@@ -97,6 +97,17 @@ def test_layers_of_networks_within_a_percent(config, layer):
         pytest.skip(f"`orris bench --preset {config.name}` compares a layer of {layer.macs:,} MACs")
     report = measured(layer, config)
     assert abs(error(report)) < 0.01, (report.cycles, report.predicted["cycles"], report.mapping.as_dict())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["dw1", "dw2", "dw3", "dw4", "dw5", "dw6", "dw7", "dw12", "dw13"])
+def test_depthwise_layers_through_a_port_of_256_bits(name):
+    report = measured(
+        find_layer(f"mobilenetv1.{name}"),
+        ORRIS.derive({"memory": {"port_bits": 256}}),
+        MemoryModel(bandwidth=32.0),
+    )
+    assert abs(error(report)) < 0.01, (report.cycles, report.predicted["cycles"])
 
 
 @pytest.mark.long
