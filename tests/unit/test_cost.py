@@ -89,8 +89,7 @@ def ends(timing: MemoryTiming, *transfers: tuple[bool, int, int]) -> list[int]:
         found[number] = end
 
     for engine in engines.values():
-        for process in engine.processes():
-            kernel.start(process)
+        kernel.start(engine.move())
     kernel.start(offer())
     kernel.run()
     return found
@@ -137,7 +136,7 @@ def test_a_transfer_is_taken_while_bursts_of_the_one_before_wait():
             taken.append(kernel.now)
             engine.start(words, 1, lambda end: None)
 
-    for process in (*engine.processes(), offer()):
+    for process in (engine.move(), offer()):
         kernel.start(process)
     kernel.run()
     assert 100 + (40 - 2 - 16 - 4) * 32 < taken[1] < 100 + (40 - 2 - 16 + 4) * 32

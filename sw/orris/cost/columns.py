@@ -24,6 +24,9 @@ _KNOWN = 2  # passes before the present one that columns still work on
 Waits = tuple[tuple[int, int], ...]
 """Columns that a column waits for, and how far its beats are behind theirs on the X-bus."""
 
+Needs = tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
+"""Columns that a column waits for, and what it waits for: see `Work.needs`."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -77,6 +80,14 @@ def _needs(work: Work, first: bool, behind: int) -> tuple[tuple[int, int], ...]:
     )
 
 
+@cache
+def _column_needs(work: Work, waits: Waits) -> tuple[Needs, Needs]:
+    first, later = (
+        tuple((other, work.needs(begins, behind)) for other, behind in waits) for begins in (True, False)
+    )
+    return first, later
+
+
 class _Known:
     """A pass that a column has begun: the cycles in which the first and the last few positions began."""
 
@@ -114,6 +125,8 @@ class _Column:
         """The pass to come: not before, and which columns it waits for."""
         self.passes: list[_Known] = []
         self.waits: Waits = ()
+        self.needs: tuple[Needs, Needs] = (), ()
+        """What its first and its later positions wait for, of which columns."""
         self.left = 0
         """Of the pass under way: positions that have not delivered their burst."""
         self.ready = _NEVER
@@ -134,11 +147,13 @@ class _Column:
     def freed(self, number: int, value: int) -> float | None:
         """When the PEs have freed that many values of a pass, or all but so many of those before it; None if
         that is still to be seen."""
-        known = {known.number: known for known in self.passes}
-        if value <= 0 and number - 1 in known:
-            number -= 1
-            value += known[number].work.values
-        return known[number].freed(value) if value > 0 and number in known else -_NEVER
+        for known in reversed(self.passes):
+            if known.number == number and value > 0:
+                return known.freed(value)
+            if known.number == number - 1 and value <= 0:
+                value += known.work.values
+                return known.freed(value) if value > 0 else -_NEVER
+        return -_NEVER
 
     def state(self, base: float, number: int) -> tuple[Any, ...]:
         """All that matters for what follows, as seen from a cycle and from a pass."""
@@ -159,7 +174,7 @@ class _Port:
 
     @property
     def next(self) -> float:
-        return max(self.free, min(column.ready for column in self.columns))
+        return max(self.free, min([column.ready for column in self.columns]))
 
     def turn(self, now: float) -> _Column:
         """The column whose burst begins."""
@@ -243,7 +258,9 @@ class _Array:
 
     def _serve(self) -> None:
         """The next burst."""
-        now, port = min(((port.next, port) for port in self._ports), key=lambda each: each[0])
+        times = [port.next for port in self._ports]
+        now = min(times)
+        port = self._ports[times.index(now)]
         column = port.turn(now)
         work = column.passes[-1].work
         port.free = now + work.burst
@@ -267,6 +284,7 @@ class _Array:
             known, bound, column.waits = column.behind
             column.behind = None
             column.passes = [*column.passes[-_KNOWN:], known]
+            column.needs = _column_needs(known.work, column.waits)
             column.left, column.end = known.work.positions, max(column.end, bound)
             self._position(column)
 
@@ -275,13 +293,15 @@ class _Array:
         known, begin = column.passes[-1], column.end
         work, before = known.work, known.count * known.work.step
         column.ready, column.blocked = _NEVER, False
-        for number, behind in column.waits:
-            for value, cycles in work.needs(not known.count, behind):
-                freed = self.columns[number].freed(known.number, before + value)
+        for other, needs in column.needs[known.count > 0]:
+            freed_by = self.columns[other].freed
+            for value, cycles in needs:
+                freed = freed_by(known.number, before + value)
                 if freed is None:
                     column.blocked = True
                     return
-                begin = max(begin, freed + _WAY - cycles)
+                if freed + _WAY - cycles > begin:
+                    begin = freed + _WAY - cycles
         known.begin(begin)
         column.ready = begin + work.period - work.burst
 

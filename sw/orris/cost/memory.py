@@ -90,14 +90,14 @@ class Memory:
 
     def _advance(self, now: float) -> None:
         """Moves what can have moved until now."""
-        cycles, left = max(0.0, now - self._now), self._left
-        self._now = max(self._now, now)
-        both = min(*left, cycles * self._shared)
-        cycles -= both / self._shared
-        for side in (False, True):
-            left[side] -= both
-        for side in (False, True):
-            left[side] = max(0.0, left[side] - cycles * self._alone)
+        cycles = now - self._now
+        if cycles <= 0:
+            return
+        self._now = now
+        reads, writes = self._left
+        both = min(reads, writes, cycles * self._shared)
+        alone = (cycles - both / self._shared) * self._alone
+        self._left = [max(0.0, reads - both - alone), max(0.0, writes - both - alone)]
 
 
 Finished = Callable[[int], None]
@@ -115,9 +115,10 @@ class _Transfer(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """Bursts one behind the other: cycle of the request, beats, cycles a beat; `finished` of the last one."""
+    """Bursts one behind the other: from when on they are asked for, beats, cycles a beat; `finished` of the
+    last one."""
 
-    asked: float
+    asked: int
     bursts: int
     beats: int
     beat: float
@@ -127,17 +128,23 @@ class _Piece(NamedTuple):
 class Dma:
     """One engine: transfers in order, burst by burst, planned while earlier ones are under way.
 
+    When a burst is planned and asked for follows from when earlier ones were asked for and have ended: no
+    process waits for either, both are worked out as soon as those are known.
+
     port_words : words of a beat. free : a token when the next transfer can be taken.
     """
 
     def __init__(self, kernel: Kernel, memory: Memory, writes: bool, port_words: int = 1):
         self._kernel, self._memory, self._writes, self._lanes = kernel, memory, writes, port_words
         self.free = Tokens(1)
-        self._given, self._transfers = Tokens(), deque[_Transfer]()
-        self._ahead = Tokens(_AHEAD)
-        self._burst, self._cut = Tokens(), deque[_Piece]()
-        self._planned, self._pieces = Tokens(), deque[_Piece]()
-        self._room = Tokens(_OUTSTANDING)
+        self._transfers = deque[tuple[int, _Transfer]]()
+        self._ahead = deque([0] * _AHEAD)  # when bursts may be planned
+        self._cut = deque[_Piece]()
+        self._room = deque([0] * _OUTSTANDING)  # when bursts may be asked for
+        self._asked = 0
+        self._pieces = deque[_Piece]()
+        self._idle, self._woken = False, Tokens()
+        self._planning = self._plan()
 
     def start(
         self, row_words: int, rows: int, finished: Finished, beat: float = 1.0, memory: Place = _START,
@@ -148,71 +155,81 @@ class Dma:
         beat : cycles that the buffer needs for one. memory, buffer : where the rows begin, in words.
         each : words after which `finished` is told each time (0: only of all), of a transfer of one burst.
         """
-        self._transfers.append(_Transfer(row_words, rows, finished, beat, memory, buffer, each))
-        self._kernel.give(self._given, self._kernel.now)
+        transfer = _Transfer(row_words, rows, finished, beat, memory, buffer, each)
+        self._transfers.append((self._kernel.now, transfer))
+        self._go_on()
+        if self._idle and self._pieces:
+            self._idle = False
+            self._kernel.give(self._woken, self._kernel.now)
 
-    def processes(self) -> tuple[Process, ...]:
-        """All that go on at once."""
-        return self._plan(), self._ask(), self._move()
+    def _go_on(self) -> None:
+        """Plans and asks for all bursts of which it is known when."""
+        next(self._planning)
+        while self._ask():
+            pass
 
-    def _plan(self) -> Process:
-        """Cuts transfer after transfer into bursts, some of them ahead of their requests."""
-        kernel, planned = self._kernel, 0
+    def _plan(self) -> Iterator[None]:
+        """Cuts transfer after transfer into bursts, some of them ahead of their requests; yields where it
+        depends on what is not known yet."""
+        ahead, planned = self._ahead, 0
         while True:
-            came = yield self._given
-            transfer = self._transfers.popleft()
+            while not self._transfers:
+                yield
+            came, transfer = self._transfers.popleft()
             planned = max(planned, came)
             rows = self._rows(transfer)
             for row, pieces in enumerate(rows, start=1):
                 for place, (bursts, beats) in enumerate(pieces, start=1):
+                    while len(ahead) < min(bursts, _AHEAD):
+                        if not self._ask():
+                            yield
                     begun = 0
                     for number in range(bursts):
                         if number < _AHEAD:
-                            came = yield self._ahead
+                            came = ahead.popleft()
                         planned = max(planned + _PER_BURST, came + 1)
                         begun = begun or planned
                     last = row == len(rows) and place == len(pieces)
                     finished = transfer.finished if last or transfer.each else None
                     self._cut.append(_Piece(begun + _PLAN, bursts, beats, transfer.beat, finished))
-                    kernel.give(self._burst, begun)
             planned += 1
-            kernel.give(self.free, planned)
+            self._kernel.give(self.free, planned)
 
-    def _ask(self) -> Process:
-        """Asks for burst after burst, where it can have so many under way."""
-        kernel, asked = self._kernel, 0
-        while True:
-            yield self._burst
-            piece = self._cut.popleft()
-            asked = max(asked, int(piece.asked))
-            for _ in range(piece.bursts):
-                came = yield self._room
-                asked = max(asked, came + _AGAIN)
-            self._pieces.append(piece._replace(asked=asked))
-            kernel.give(self._planned, asked)
-            for _ in range(min(piece.bursts, _AHEAD)):
-                kernel.give(self._ahead, asked)
-            asked += _PER_BURST * piece.bursts
+    def _ask(self) -> bool:
+        """Asks for the next bursts, if it is known when there is room for so many under way."""
+        if not self._cut or len(self._room) < self._cut[0].bursts:
+            return False
+        planned, bursts, beats, beat, finished = self._cut.popleft()
+        asked = max(self._asked, planned)
+        for _ in range(bursts):
+            asked = max(asked, self._room.popleft() + _AGAIN)
+        self._pieces.append(_Piece(asked, bursts, beats, beat, finished))
+        self._ahead.extend([asked] * min(bursts, _AHEAD))
+        self._asked = asked + _PER_BURST * bursts
+        return True
 
-    def _move(self) -> Process:
+    def move(self) -> Process:
         """Moves the words of burst after burst."""
-        kernel, memory, end = self._kernel, self._memory, 0.0
+        kernel, memory, writes, end = self._kernel, self._memory, self._writes, 0.0
         latency = memory.timing.latency
         align = _ALIGN if self._lanes > 1 else 0
-        before, after = (_FETCH + align, latency - 1) if self._writes else (latency, align)
+        before, after = (_FETCH + align, latency - 1) if writes else (latency, align)
+        told = after + 1 + (0 if writes else _READ_OUT)
         while True:
-            yield self._planned
-            piece = self._pieces.popleft()
-            begin = max(piece.asked + before, end)
+            if not self._pieces:
+                self._idle = True
+                yield self._woken
+            asked, bursts, beats, beat, finished = self._pieces.popleft()
+            begin = max(asked + before, end)
             yield int(begin)
-            memory.begin(self._writes, begin, piece.beats)
-            while (end := memory.end(self._writes, max(begin, kernel.now))) > kernel.now + 1:
+            memory.begin(writes, begin, beats)
+            while (end := memory.end(writes, max(begin, kernel.now))) > kernel.now + 1:
                 yield int(end)
-            end = max(end, begin + piece.beats * piece.beat)
-            for _ in range(piece.bursts):
-                kernel.give(self._room, int(end + after))
-            if piece.finished:
-                piece.finished(int(end + after) + 1 + (0 if self._writes else _READ_OUT))
+            end = max(end, begin + beats * beat)
+            self._room.extend([int(end + after)] * bursts)
+            self._go_on()
+            if finished:
+                finished(int(end + told))
 
     def _rows(self, transfer: _Transfer) -> list[list[tuple[int, int]]]:
         """(bursts, beats) of what is moved at once, row by row."""

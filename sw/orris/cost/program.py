@@ -81,7 +81,8 @@ class _Program:
         for process in (
             self._fetch(),
             self._decode(),
-            *(process for dma in (self._reads, self._writes) for process in dma.processes()),
+            self._reads.move(),
+            self._writes.move(),
             self._transfers("LOAD", self._reads),
             self._transfers("STORE", self._writes),
             compute.filters(),
