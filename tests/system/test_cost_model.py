@@ -59,6 +59,23 @@ def test_cycles_with_another_memory():
     assert abs(error(report)) < 0.01, (report.cycles, report.predicted["cycles"])
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        # The walk through the tile passes over ten columns of eleven.
+        ConvLayer(name="far apart", C=38, M=3, H=10, W=253, R=10, S=1, U=11, V=11),
+        # Tiles of padding alone, of which nothing is read, whatever psums do in the banks.
+        ConvLayer(
+            name="padding", N=2, C=3, M=2, H=1, W=1, R=7, S=5, U=7, V=2, D=4, padding=Padding(24, 16, 24, 16)
+        ),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_cycles_of_unusual_strides(layer):
+    report = measured(layer, TINY)
+    assert abs(error(report)) < 0.01, (report.cycles, report.predicted["cycles"])
+
+
 def test_random_shapes():
     numbers, found = random.Random(11), []
     while len(found) < 10:

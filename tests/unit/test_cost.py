@@ -220,8 +220,8 @@ def test_columns_go_on_alike_from_a_state_seen_before():
 
 def run_fields(**changes):
     fields = dict(
-        R=3, q=4, stride=1, pixel_lanes=8, full_height=9, full_width=34, period=1, kept=1, split=0, sets=2,
-        e=7, p=8, taps=12, ofmap_lane=0, stacks=0, merge=0,
+        R=3, q=4, stride=1, pixel_lanes=8, height=9, full_height=9, width=34, full_width=34, period=1, kept=1,
+        split=0, sets=2, e=7, p=8, taps=12, ofmap_lane=0, stacks=0, merge=0,
     )  # fmt: skip
     return fields | changes
 
@@ -289,6 +289,22 @@ def test_columns_are_found_word_by_word():
     few = run_fields(R=1, full_height=2, full_width=29, period=7, kept=1, q=1, e=2, sets=1)
     assert ifmap_feed(ORRIS, few, 1, 12).walk == 2 * 29
     assert ifmap_feed(ORRIS, few | {"pixel_lanes": 4}, 1, 12).walk == 5 * 2 + 24
+
+
+def test_passing_over_columns_takes_longer_than_finding_those_ahead():
+    apart = run_fields(R=10, stride=11, full_height=10, period=11, kept=1, e=1, sets=1)
+    sent = ifmap_feed(ORRIS, apart, 1, 12).sent(apart, 0)
+    # Ten rows of a column. Three columns have been found when the last of them is read, and are taken in as
+    # many cycles; from then on two each: the seven others, and the next one to send.
+    assert sent == (10, 10 + 28, 10 + 2 * 28, 10 + 3 * 28)
+    # Where sixteen steps have gone ahead, six are of the next column, and the walk goes on from there.
+    assert ifmap_feed(ORRIS, apart, 1, 12).sent(apart, 40)[:2] == (10, 20)
+    assert ifmap_feed(ORRIS, run_fields(), 1, 12).sent(run_fields(), 0)[:3] == (36, 72, 108)
+
+
+def test_padding_takes_no_words():
+    assert ifmap_feed(ORRIS, run_fields(width=0, height=0), 1, 12).words == 0
+    assert ifmap_feed(ORRIS, run_fields(), 1, 12).words == 9
 
 
 def test_post_processing_writes_a_word_a_cycle():

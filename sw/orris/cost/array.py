@@ -1,6 +1,8 @@
 """How long the parts of a pass take when nothing else holds them up, from what each block does in a cycle."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import inf
 from typing import Any
 
 from orris_hw.config import AcceleratorConfig
@@ -9,6 +11,7 @@ _BUFFERS = 4  # beats held by the feeder's buffer and the one ahead of a row's F
 STOP = 2  # beats a stop of an X-bus holds
 HOP = 3  # values held behind it: by its serialiser and ahead of the first PE
 _COLUMNS = 2  # cycles from a word's columns to those of the next one
+_STEPS = 16  # of the walk ahead of the beats
 _ROW_BEATS = 7  # that tell a PE row what it listens to, the feeder's step included, beside one per filter set
 
 Run = dict[str, Any]
@@ -35,6 +38,7 @@ class IfmapFeed:
     set_up : cycles that tell every row what it listens to. columns : ifmap columns sent.
     words, beats : of each, read from the buffer and sent on the Y-bus. column : cycles of each.
     x_bus : beats of a column on an X-bus.
+    visit : cycles of the walk in a column that is sent, rows that no filter sees included.
     walk : cycles of the walk through the tile, which goes ahead of the beats.
     behind : cycles that X-buses which take longer than the Y-bus are behind it.
     places : for beats of a row between the feeder and the first PE, when that has no room.
@@ -47,6 +51,7 @@ class IfmapFeed:
     beats: int
     column: float
     x_bus: int
+    visit: int
     walk: float
     behind: int
     places: float
@@ -65,6 +70,14 @@ class IfmapFeed:
         whole, part = divmod(self.places, self.row_beats)
         return q * int(whole), (self.row_beats - part) * self.beat
 
+    def sent(self, run: Run, ahead: float) -> tuple[float, ...]:
+        """When each column has been sent, where the first beat may leave in cycle 0, `ahead` cycles after
+        the walk has come to the tile, if PEs have room for all."""
+        if run["period"] == run["kept"] and self.visit == self.beats:  # the walk is ahead of the beats
+            return tuple(self.column * (number + 1) for number in range(self.columns))
+        width, period, kept = run["full_width"], run["period"], run["kept"]
+        return _columns_sent(width, period, kept, self.visit, self.beats, self.column, ahead)
+
 
 def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> IfmapFeed:
     """Of a pass on `rows` PE rows over `blocks` channel blocks of the ifmap tile."""
@@ -81,22 +94,48 @@ def ifmap_feed(config: AcceleratorConfig, run: Run, blocks: int, rows: int) -> I
     columns = _kept(run["full_width"], run["period"], run["kept"])
     set_up = rows * (_ROW_BEATS + run["sets"]) + _ROW_BEATS * (config.array.rows - rows)
     # A row or a column that no filter sees takes the walk one cycle, and it finds columns word by word.
-    walk = columns * (y_bus + height - sent) + run["full_width"] - columns
+    visit = y_bus + height - sent
+    walk = columns * visit + run["full_width"] - columns
     walk = max(walk, run["full_width"] * _COLUMNS * run["pixel_lanes"] / config.block)
     values = min(values, lanes)
     behind = max(0, min(config.networks.fifo_depth * values, (x_bus - y_bus) * columns))
     row_beats = x_rows * max(1, run["q"] // lanes)
     places = config.networks.fifo_depth + HOP / values + _BUFFERS * min(1.0, row_beats / y_bus)
     words = sent * blocks * run["pixel_lanes"] / config.block
+    words *= run["width"] * run["height"] / (run["full_width"] * height)  # padding needs none
     column = max(y_bus, x_bus)
     return IfmapFeed(
-        set_up, columns, words, y_bus, column, x_bus, walk, behind, places, x_rows, row_beats, values
+        set_up, columns, words, y_bus, column, x_bus, visit, walk, behind, places, x_rows, row_beats, values
     )
 
 
 def _kept(size: int, period: int, kept: int) -> int:
     """How many of 0 to size - 1 are less than `kept` modulo `period`."""
     return size // period * min(kept, period) + min(size % period, kept)
+
+
+@lru_cache(4096)
+def _columns_sent(
+    width: int, period: int, kept: int, visit: int, beats: float, column: float, ahead: float
+) -> tuple[float, ...]:
+    """As `IfmapFeed.sent`, where the walk passes over columns or rows: it takes a cycle for each, but finds a
+    column only every other cycle, some of them ahead, and waits where so many of its steps do."""
+    sent: list[float] = []
+    # When the last column was found, when the walk took the last two, and when it is free for another.
+    found, taken, before, free = -inf, -inf, -inf, -ahead - 1
+    for number in range(width):
+        found = max(found + _COLUMNS, before + 1)  # once the column two before it has been taken
+        before, taken = taken, max(found + 1, free)
+        if number % period >= kept:
+            free = taken + 1
+            continue
+        free = taken + visit
+        # Its last step finds a place when all but so many have left.
+        left = len(sent) + 1 - _STEPS / beats
+        if left > 0:
+            free = max(free, (sent[int(left) - 1] if left >= 1 else 0.0) + left % 1 * column)
+        sent.append(max((sent[-1] if sent else 0.0) + column, free + 1))
+    return tuple(sent)
 
 
 def filter_beats(config: AcceleratorConfig, run: Run, rows: int) -> tuple[int, int]:

@@ -124,8 +124,11 @@ class ComputeUnit:
                 continue
             free = min(words, max(0.0, start - now))
             now, words = now + free, words - free
-            among = min(words, (end - max(now, start)) * (1 - rate))
-            now, words = now + among / (1 - rate), words - among
+            if words <= 0:
+                break
+            left = max(0.0, 1 - rate)
+            among = min(words, (end - now) * left)
+            now, words = (now + among / left if left else end), words - among
             if words <= 0:
                 break
         return now + words
@@ -141,6 +144,7 @@ class ComputeUnit:
         block = (run["first_lane"] + k * run["rows"] // run["R"] * run["group_lanes"]) // run["pixel_lanes"]
         first = run.get("ifmap_base", 0) + block * stride
         rate, banks = max(reading)
+        rate = min(_MOST_READS, rate)
         slow = sum((first + number * stride) // depth < banks for number in range(blocks))
         cycles = feed.words * (blocks - slow + slow / (1 - rate)) / blocks
         wait = max(0.0, cycles - feed.beats)
@@ -150,7 +154,7 @@ class ComputeUnit:
     # -- filters -------------------------------------------------------------------------------------------
     def filters(self) -> Process:
         """Sends each pass's filters once they are in the buffer and the PEs have a bank free."""
-        kernel, config, sent, passes = self._kernel, self._config, 0.0, 0
+        kernel, config, sent, read, passes = self._kernel, self._config, 0.0, 0.0, 0
         while True:
             came = yield self.items
             run = self.runs.popleft()
@@ -173,11 +177,13 @@ class ComputeUnit:
                     self._described = sent + self._pipe
                 slot = (run["filter_start"] + number) % run["filter_slots"]
                 words, place = filter_words(run, rows), run["filter_base"] + slot * run["filter_stride"]
-                sent = max(max(sent + fields, there) + y_bus, self._read(there, words, place))
+                read = self._read(max(there, read), words, place)
+                sent = max(max(sent + fields, there) + y_bus, read)
                 # The description and some beats for every row wait for a PE until its bank is free.
                 for column, free in enumerate(begun):
                     held = rows * filters_held(config, column, fields)
-                    sent = max(sent, free + y_bus - held, self._read(free, words - held - _RESPONSES, place))
+                    read = max(read, self._read(free, words - held - _RESPONSES, place))
+                    sent = max(sent, free + y_bus - held, read)
                 self._give(run["signal_filter"], sent)
                 last = max(sent, sent - y_bus + x_bus) + self._pipe - 3
                 loaded = max(last, max(begun) + fields + 3 + x_bus)
@@ -190,7 +196,7 @@ class ComputeUnit:
     def array(self) -> Process:
         """Works through the passes."""
         kernel, config, number = self._kernel, self._config, 0
-        nothing = IfmapFeed(0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1)
+        nothing = IfmapFeed(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1)
         before = Pass(0, 0, 0, 0, 0, lambda value: 0.0, lambda column, value: 0.0, 1, nothing)
         while True:
             came = yield self._array_items
@@ -244,11 +250,13 @@ class ComputeUnit:
         work = Work(positions, p * taps + passing, p + passing, p, q, taps, step, capacity, feed.x_bus)
         followed, backlog = self._followed(run), Backlog(config, run, feed)
         sent, windows, first = arrives, [0.0] * len(followed), 0.0
+        leave = feed.sent(run, arrives - walk - through)
+        spread = leave[-1] - leave[0]  # cycles from the first column to the last one
         # The top PE, which has room last, takes part in every beat.
         skew = _UP * (rows - 1)
         for column in range(taps // q):
             word = read + (column + 1) * feed.beats if column >= run["pad_left"] else 0.0
-            sent = max(sent + feed.column, word)
+            sent = max(sent + leave[column] - (leave[column - 1] if column else 0.0), word)
             if self._all:
                 there = backlog.sent(before.room, column + 1, [column])
                 sent = max(sent, there + skew + _ROOM + self._pipe)
@@ -260,7 +268,8 @@ class ComputeUnit:
                     first = max(first, arrives)
                 if not self._all:
                     sent = max(sent, room + skew)
-        pace = feed.column * max(1, step // q)
+        each = spread / (feed.columns - 1) if feed.columns > 1 else feed.column
+        pace = each * max(1, step // q)
         begins, ends = self._follow(run, rows, work, windows, number)
         start, end = max(begins), max(ends)
         period: float = position_cycles(p, taps, min(self._sharing, run["e"] * run["sets"])) + passing
@@ -276,10 +285,10 @@ class ComputeUnit:
             return start + position * period + (value - position * step) * p
 
         self._writes = {bank: p / period for bank in range(run["e"] * run["sets"])}
-        sent = first + (feed.columns - 1) * feed.column
+        sent = first + spread
         # Columns that had no room before the pass began come at the network's pace from then on.
         if (after := feed.columns - 1 - capacity // q) > 0:
-            sent = max(sent, freed((capacity // q + 1) * q - capacity) + after * feed.column)
+            sent = max(sent, freed((capacity // q + 1) * q - capacity) + after * each)
         last = max(sent, freed(values - capacity) + skew)
         last = max(last, walk + through + feed.walk, read + feed.columns * feed.beats)
         held, rest = feed.held(q)
@@ -290,7 +299,7 @@ class ComputeUnit:
         if self._all:
             freed_by = ColumnTimes(work, ends, period).freed
             sent = backlog.sent(freed_by, feed.columns, backlog.without_room) + skew + _ROOM + self._pipe
-            self._sent = max(first + (feed.columns - 1) * feed.column, sent)
+            self._sent = max(first + spread, sent)
             emptied = max(self._sent, backlog.emptied(freed_by) + skew)
         taken = sum(end - begin for begin, end in zip(begins, ends, strict=True)) / len(begins)
         self.stalls["stall_psum"] += (taken - positions * p * taps) * pes
@@ -346,7 +355,7 @@ class ComputeUnit:
     def _psums_read(self, run: Run, done: Pass) -> None:
         """A pass that reads the psums of those before it."""
         rate = run["p"] * run["positions"] / (done.end - done.start)
-        self._reads.append((done.start, done.end, min(_MOST_READS, rate), run["e"] * run["sets"]))
+        self._reads.append((done.start, done.end, rate, run["e"] * run["sets"]))
 
     def _finish(self, run: Run, done: Pass, ofmap_free: float) -> Pass:
         """The last pass goes no faster than post-processing, but for what its FIFOs hold."""
