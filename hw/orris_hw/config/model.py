@@ -108,7 +108,7 @@ class Control(_Part):
     )
     commands: Literal["lut_ram", "block_ram"] = Field(
         default="lut_ram",
-        description='where commands wait; "block_ram": they come and go word by word, 8 cycles more each',
+        description='where commands wait; "block_ram": they come and go word by word, 10 cycles more each',
     )
 
     checks: bool = Field(

@@ -18,7 +18,7 @@ class CommandStore(wiring.Component):
     """A queue of `QUEUE_DEPTH` commands for each of a few kinds, written and read word by word.
 
     A command is written in 8 consecutive words, its place in the program in the upper half of the last one.
-    Latency 11 cycles from a command's last word to its stream, if no other kind is being read; throughput one
+    Latency 11 cycles from `commit` to its stream, if no other kind is being read; throughput one
     command in 10 cycles. Takes block RAM 64 bits wide, and a register for the foremost command of each kind.
 
     Parameters
@@ -29,7 +29,9 @@ class CommandStore(wiring.Component):
     Members
     -------
     push : In(1), word : In(64), kind : In(number of the kind)
-        `kind` stands still over a command's words.
+        `kind` stands still over a command's words and `commit`.
+    commit : In(1)
+        The command pushed last counts from now on; one that is not committed is left where the next one goes.
     room : Out(kinds)
         Whether a whole command has room.
     busy : Out(1)
@@ -52,6 +54,7 @@ class CommandStore(wiring.Component):
                 "push": In(1),
                 "word": In(64),
                 "kind": In(range(max(2, len(layouts)))),
+                "commit": In(1),
                 "room": Out(len(layouts)),
                 "busy": Out(1),
                 **{name: Out(stream.Signature(indexed(layout))) for name, layout in layouts.items()},
@@ -83,8 +86,7 @@ class CommandStore(wiring.Component):
         ]
         with m.If(self.push):
             m.d.sync += place.eq(place + 1)
-            with m.If(place == COMMAND_WORDS - 1):
-                m.d.comb += stored.eq(1 << self.kind)
+        m.d.comb += stored.eq(self.commit << self.kind)
 
         # Reading: one command at a time, of the first kind whose register is free.
         reading, asked, arriving = Signal(kind_bits), Signal(place_bits), Signal(place_bits)

@@ -27,6 +27,7 @@ from .arithmetic import small_product
 from .buffers import SkidBuffer, StreamFifo
 from .command_layout import command_layout
 from .command_store import CommandStore
+from .glb_bank import WORD_BITS
 from .read_dma import Destination, ReadTransfer
 from .semaphores import TokenSource
 from .transfer_units import INDEX_BITS, indexed
@@ -42,7 +43,8 @@ class CommandUnit(wiring.Component):
 
     A command is checked before it is queued: its opcode, and with `control.checks` for RUN every limit of
     this configuration that the command's own fields can break, for the others that they come to an end.
-    Throughput one command in 12 cycles, or in 20 where it goes through block RAM (`control.commands`).
+    Throughput one command in 12 cycles. Where it waits in block RAM (`control.commands`), its words go there
+    as they come.
 
     Parameters
     ----------
@@ -140,8 +142,9 @@ class CommandUnit(wiring.Component):
             m.d.sync += [address.eq(self.address), left.eq(self.count)]
 
     def _decode(self, m: Module, buffer: Any) -> None:
-        command, word = Signal(COMMAND_BITS), Signal(range(COMMAND_WORDS))
-        opcode = command[:8]
+        command, word = Signal(COMMAND_BITS, reset_less=True), Signal(range(COMMAND_WORDS))
+        latest = command[-WORD_BITS:]
+        first = Signal(command_layout(SIGNAL), reset_less=True)  # of the first word: what is read at once
         left, index = Signal(32), Signal(INDEX_BITS)
 
         def check(format_: Format, bad_field: Any) -> Any:
@@ -154,14 +157,29 @@ class CommandUnit(wiring.Component):
         units: list[tuple[Format, Any, Any]] = []  # command, the stream it goes to, whether it breaks a limit
         stored: list[tuple[Format, Any]] = []  # command, whether it breaks a limit; in the order of the store
         waiting = Signal()  # commands that their units have not taken yet
-        store, to_kind, has_room = None, Signal(2), Signal(len(queued))
+        blocked: Any = Const(0)  # there is no room for the command
+        commit = Signal()
         if self.config.control.commands == "block_ram":
             layouts = {format_.name.lower(): command_layout(format_) for format_, _, _ in queued}
             m.submodules.store = store = CommandStore(layouts)
             for name, (format_, port, bad_field) in zip(layouts, queued, strict=True):
                 wiring.connect(m, getattr(store, name), wiring.flipped(port))
                 stored.append((format_, check(format_, bad_field)))
-            m.d.comb += [waiting.eq(store.busy), has_room.eq(store.room), store.kind.eq(to_kind)]
+            # A word is written in the cycle after it came, the first one as soon as the whole has room.
+            fresh, kept = Signal(), Signal()
+            with m.Switch(first.opcode):
+                for kind, (format_, _) in enumerate(stored):
+                    with m.Case(format_.opcode):
+                        m.d.comb += [store.kind.eq(kind), kept.eq(1)]
+            blocked = kept & (word == 1) & ~store.room.bit_select(store.kind, 1)
+            last = word == 0
+            m.d.sync += fresh.eq((buffer.r_en & buffer.r_rdy) | (fresh & blocked))
+            m.d.comb += [
+                waiting.eq(store.busy),
+                store.commit.eq(commit),
+                store.push.eq(fresh & kept & ~blocked),
+                store.word.eq(Mux(last, Cat(latest[:INDEX_BITS], index), latest)),
+            ]
         else:
             for format_, port, bad_field in queued:
                 queue = StreamFifo(indexed(command_layout(format_)), QUEUE_DEPTH)
@@ -174,8 +192,7 @@ class CommandUnit(wiring.Component):
         for format_, to, _ in units:
             m.d.comb += [to.payload.index.eq(index), to.payload.command.eq(_fields(format_, command))]
         empty = ~waiting
-        tokens = _fields(SIGNAL, command)
-        m.d.comb += [self.signal.id.eq(tokens.semaphore), self.signal.count.eq(tokens.count)]
+        m.d.comb += [self.signal.id.eq(first.semaphore), self.signal.count.eq(first.count)]
         m.d.comb += self.index.eq(index)
 
         # Tokens that the last commands give are still on their way when all is done.
@@ -193,11 +210,13 @@ class CommandUnit(wiring.Component):
                 with m.If(self.start):
                     m.next = "COLLECT"
             with m.State("COLLECT"):
-                m.d.comb += buffer.r_en.eq(left != 0)
+                m.d.comb += buffer.r_en.eq((left != 0) & ~blocked)
                 with m.If(left == 0):
                     m.next = "FINISH"
-                with m.Elif(buffer.r_rdy):
-                    m.d.sync += [command.eq(Cat(command[64:], buffer.r_data)), word.eq(word + 1)]
+                with m.Elif(buffer.r_rdy & ~blocked):
+                    m.d.sync += [command.eq(Cat(command[WORD_BITS:], buffer.r_data)), word.eq(word + 1)]
+                    with m.If(word == 0):
+                        m.d.sync += first.eq(buffer.r_data)
                     with m.If(word == COMMAND_WORDS - 1):
                         m.next = "CHECK"
             with m.State("CHECK"):  # products of fields are registered meanwhile
@@ -206,19 +225,17 @@ class CommandUnit(wiring.Component):
                 m.next = "HAND_OUT"
             with m.State("HAND_OUT"):
                 done = Signal()
-                with m.Switch(opcode):
+                with m.Switch(first.opcode):
                     for format_, to, bad_field in units:
                         with m.Case(format_.opcode):
                             m.d.comb += [to.valid.eq(~bad_field), done.eq(to.valid & to.ready)]
                             with m.If(bad_field):
                                 fail(ErrorCode.BAD_FIELD)
-                    for kind, (format_, bad_field) in enumerate(stored):
+                    for format_, bad_field in stored:
                         with m.Case(format_.opcode):
-                            m.d.sync += to_kind.eq(kind)
+                            m.d.comb += [done.eq(~bad_field), commit.eq(done)]
                             with m.If(bad_field):
                                 fail(ErrorCode.BAD_FIELD)
-                            with m.Elif(has_room[kind]):
-                                m.next = "PUSH"
                     with m.Case(SIGNAL.opcode):
                         m.d.comb += [self.signal.give.eq(1), done.eq(1)]
                     with m.Case(BARRIER.opcode):
@@ -232,18 +249,6 @@ class CommandUnit(wiring.Component):
                     m.d.comb += self.decoded.eq(1)
                     m.d.sync += [left.eq(left - 1), index.eq(index + 1)]
                     m.next = "COLLECT"
-            if store is not None:
-                with m.State("PUSH"):
-                    last = word == COMMAND_WORDS - 1
-                    m.d.comb += [
-                        store.push.eq(1),
-                        store.word.eq(Mux(last, Cat(command[:32], index), command[:64])),
-                        self.decoded.eq(last),
-                    ]
-                    m.d.sync += [command.eq(Cat(command[64:], command[:64])), word.eq(word + 1)]
-                    with m.If(last):
-                        m.d.sync += [left.eq(left - 1), index.eq(index + 1)]
-                        m.next = "COLLECT"
             with m.State("FINISH"):
                 m.d.comb += self.finished.eq(empty & self.units_idle)
             with m.State("STOPPED"):
