@@ -94,29 +94,33 @@ class BurstPlanner(wiring.Component):
         m = Module()
         given = self.transfer.payload
         active, measured, malformed = Signal(), Signal(), Signal()
-        row = Signal(Transfer)  # addr, buffer_addr: of the row; rows: those left, this one included
-        addr, buffer_addr = Signal(32), Signal(BUFFER_ADDRESS_BITS)
-        words_left = Signal(16)
+        # addr, buffer_addr: of the row; rows: those left, this one included
+        row = Signal(Transfer, reset_less=True)
+        addr = Signal(32, reset_less=True)
+        buffer_addr = Signal(BUFFER_ADDRESS_BITS, reset_less=True)
+        words_left = Signal(16, reset_less=True)
 
         # Step 1: how long is the burst, and does it end the row?
         lane_bits, most = exact_log2(self.port_words), MAX_BEATS * self.port_words
         piece = 8 + lane_bits  # an address bit: 4 KiB are 2^(12 - piece) times 32 whole beats
         in_beats = most - addr[3 : 3 + lane_bits] if lane_bits else most
         to_boundary = Mux(addr[piece:12].all(), most - addr[3:piece], in_beats)
-        words = Signal(range(most + 1))
+        words = Signal(range(most + 1), reset_less=True)
         ends_row, final_row = Signal(), Signal()
         # Step 2: where does it end, and where does the next one begin?
         end = Signal(33)
-        candidate = Signal(self.burst.payload.shape())
-        candidate_end = Signal(33)
+        candidate = Signal(self.burst.payload.shape(), reset_less=True)
+        candidate_end = Signal(33, reset_less=True)
         candidate_valid, candidate_malformed = Signal(), Signal()
         # Step 3: is it within the window?
         faulted = Signal()
+        burst = Signal(self.burst.payload.shape(), reset_less=True)
         taken = ~self.burst.valid | self.burst.ready
         advance = measured & (~candidate_valid | taken)
 
         m.d.comb += [
             self.transfer.ready.eq(~active),
+            self.burst.payload.eq(burst),
             self.busy.eq(active | candidate_valid | self.burst.valid),
             end.eq(addr + Cat(0, 0, 0, words)),  # words of 8 bytes
         ]
@@ -182,8 +186,8 @@ class BurstPlanner(wiring.Component):
             )
             m.d.sync += [
                 self.burst.valid.eq(candidate_valid & ~faulted),
-                self.burst.payload.eq(candidate),
-                self.burst.payload.fault.eq(fault),
+                burst.eq(candidate),
+                burst.fault.eq(fault),
                 faulted.eq(faulted | (candidate_valid & (fault != ErrorCode.NONE))),
             ]
         return m

@@ -11,7 +11,7 @@ from ..config import AcceleratorConfig
 from ..emission.once import Once
 from .arithmetic import small_product
 from .beats import Kind
-from .buffers import SkidBuffer, StreamFifo
+from .buffers import StreamFifo
 from .command_layout import command_layout, copy_fields
 from .event_sum import count_ones
 from .filter_feeder import FILTER_RUN, FilterFeeder
@@ -31,6 +31,8 @@ _UNDER_WAY = data.StructLayout({"signal": 4, "index": INDEX_BITS})
 _SETTLING = 63
 """Cycles without a feeder, multiply-accumulate or psum at work until the array is empty: more than a value
 takes from a feeder to the last PE, or a psum from a PE to its bank."""
+_JOBS_WAITING = 4
+"""Jobs that wait for their token, or for post-processing, while the feeders go on."""
 _JOBS_DONE = 8
 """Jobs handed to post-processing and not done: more than it can hold."""
 
@@ -103,7 +105,7 @@ class ComputeUnit(wiring.Component):
         array.emission_key = config.content_hash()
         m.submodules.array = Once(array, "pe_array")
         m.submodules.post = post = self._post
-        m.submodules.jobs = jobs = SkidBuffer(_JOB)  # two jobs that wait for their token while feeders go on
+        m.submodules.jobs = jobs = StreamFifo(_JOB, _JOBS_WAITING)
 
         self._hand_out(m, ifmap, filters, jobs)
         self._finish(m, jobs, post)

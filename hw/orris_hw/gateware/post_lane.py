@@ -149,14 +149,16 @@ class PostLane(wiring.Component):
         visit = stream.Signature(data.StructLayout({
             "job": 1, "slot": self.column.slot.shape(), "start": start, "end": 1,
         })).create(path=("visit",))
+        visited = Signal(visit.payload.shape(), reset_less=True)
+        m.d.comb += visit.payload.eq(visited)
         with m.If(~visit.valid | visit.ready):
             m.d.sync += [
                 visit.valid.eq(work.any()),
-                visit.payload.job.eq(job),
-                visit.payload.slot.eq(slot),
-                visit.payload.end.eq(end),
-                visit.payload.start.eq(read.data),
-                visit.payload.start.addr.eq(read.data.addr + position),
+                visited.job.eq(job),
+                visited.slot.eq(slot),
+                visited.end.eq(end),
+                visited.start.eq(read.data),
+                visited.start.addr.eq(read.data.addr + position),
             ]
             with m.If(work.any()):
                 m.d.sync += slot.eq(Mux(last_column, 0, slot + 1))
@@ -168,7 +170,7 @@ class PostLane(wiring.Component):
         # Whether a column's sum is there comes late in the cycle: it ends at `aside`, which takes the visit
         # that came meanwhile.
         taken = stream.Signature(visit.payload.shape()).create(path=("taken",))
-        aside, full = Signal.like(visit.payload), Signal()
+        aside, full = Signal.like(visit.payload, reset_less=True), Signal()
         m.d.comb += [
             visit.ready.eq(~full),
             taken.valid.eq(visit.valid | full),
@@ -193,8 +195,8 @@ class PostLane(wiring.Component):
 
         # The sum expected next.
         valid = Signal()
-        now = Signal(visit.payload.shape())
-        left = Signal(8)  # of the column's channels, with this one
+        now = Signal(visit.payload.shape(), reset_less=True)
+        left = Signal(8, reset_less=True)  # of the column's channels, with this one
         jobs = Array(self.jobs)
         job = jobs[now.job]
         last, full = left == 1, now.start.place == self._config.block - 1
@@ -224,17 +226,20 @@ class PostLane(wiring.Component):
         first, second = self._parameters(m, now.start.entry, take)
         with m.If(room):
             m.d.sync += i.valid.eq(take)
+        acc, of_sum = Signal.like(i.payload.acc, reset_less=True), Signal(tag, reset_less=True)
         with m.If(take):
             m.d.sync += [
-                i.payload.acc.eq(sums[now.slot]),
-                i.payload.job.eq(now.job),
-                i.payload.tag.addr.eq(now.start.addr),
-                i.payload.tag.place.eq(now.start.place),
-                i.payload.tag.flush.eq(full | (last & ~job.merge)),
-                i.payload.tag.end.eq(now.end & last),
-                i.payload.tag.job.eq(now.job),
+                acc.eq(sums[now.slot]),
+                of_sum.addr.eq(now.start.addr),
+                of_sum.place.eq(now.start.place),
+                of_sum.flush.eq(full | (last & ~job.merge)),
+                of_sum.end.eq(now.end & last),
+                of_sum.job.eq(now.job),
             ]
         m.d.comb += [
+            i.payload.acc.eq(acc),
+            i.payload.job.eq(of_sum.job),
+            i.payload.tag.eq(of_sum),
             i.payload.bias.eq(first.bias),
             i.payload.shift.eq(first.shift),
             i.payload.multiplier.eq(second),

@@ -36,7 +36,8 @@ class PostProcessing(wiring.Component):
     Members
     -------
     job : In(stream PostJob)
-        Queued. Its parameters must be in their memory when it is given, and stay until `done`.
+        Taken when there is a place for it. Its parameters must be in their memory when it is given, and stay
+        until `done`.
     param_write : In(stream {addr, data: 64})
         Writes word addr = 2*entry + half of the parameter memory: half 0 is bias[47:0] | shift << 48, half 1
         the multiplier. Always ready.
@@ -45,7 +46,7 @@ class PostProcessing(wiring.Component):
     done : Out(1)
         One cycle for each job, after the last of its words has been taken.
     idle : Out(1)
-        No job is queued or under way.
+        No job is offered or under way.
     write_event : Out(range(block + 1))
         Values in the word taken one cycle ago, or 0.
     """
@@ -75,7 +76,7 @@ class PostProcessing(wiring.Component):
             wiring.connect(m, wiring.flipped(self.final[column]), port)
 
         m.d.comb += self.param_write.ready.eq(1)
-        params = Signal(lanes[0].params.shape())
+        params = Signal(lanes[0].params.shape(), reset_less=True)
         m.d.sync += [
             params.en.eq(self.param_write.valid),
             params.half.eq(self.param_write.payload.addr[0]),
@@ -102,17 +103,16 @@ class PostProcessing(wiring.Component):
     ) -> None:
         """Takes a job whenever a place for it is free, and tells the lanes where each column starts."""
         config = self._config
-        m.submodules.queue = queue = SkidBuffer(PostJob)
-        wiring.connect(m, wiring.flipped(self.job), queue.i)
-        jobs = Signal(data.ArrayLayout(PostJob, 2))
+        jobs = Signal(data.ArrayLayout(PostJob, 2), reset_less=True)
         place = Signal()  # where the next job goes, or the one being laid out
         job: Any = Array([jobs[0], jobs[1]])[place]
 
         # Words from the first channel of a set to that of the next one: this far, and one block more where
         # the channels left over by whole blocks fill another one.
-        blocks, advance, advance_more = Signal(8), Signal(ADDR_WIDTH), Signal(ADDR_WIDTH)
+        blocks = Signal(8, reset_less=True)
+        advance, advance_more = Signal(ADDR_WIDTH, reset_less=True), Signal(ADDR_WIDTH, reset_less=True)
 
-        start, set_addr = Signal(column_start(config)), Signal(ADDR_WIDTH)
+        start, set_addr = Signal(column_start(config), reset_less=True), Signal(ADDR_WIDTH, reset_less=True)
         lane_number, slot = Signal(range(len(lanes) + 1)), Signal(slot_shape(config))
         columns_left, rows_left, sets_left = Signal(range(config.array.columns + 1)), Signal(5), Signal(5)
         place_bits = len(start.place)
@@ -130,9 +130,9 @@ class PostProcessing(wiring.Component):
 
         with m.FSM() as fsm:
             with m.State("FREE"):
-                offered = queue.o.payload
-                with m.If(~ready.bit_select(place, 1) & queue.o.valid):
-                    m.d.comb += queue.o.ready.eq(1)
+                offered = self.job.payload
+                with m.If(~ready.bit_select(place, 1) & self.job.valid):
+                    m.d.comb += self.job.ready.eq(1)
                     m.d.sync += [
                         job.eq(offered),
                         blocks.eq(offered.p[place_bits:]),
@@ -171,7 +171,7 @@ class PostProcessing(wiring.Component):
                     m.d.sync += [ready.bit_select(place, 1).eq(1), place.eq(~place)]
                     m.next = "FREE"
             free = fsm.ongoing("FREE")
-        m.d.sync += self.idle.eq(free & ~queue.o.valid & ~self.job.valid & ~ready.any())
+        m.d.sync += self.idle.eq(free & ~self.job.valid & ~ready.any())
 
     def _write(self, m: Module, lanes: list[PostLane], unwritten: Any) -> None:
         """Takes the lanes' words in turn; notes which lanes are through with a job."""

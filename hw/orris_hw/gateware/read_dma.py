@@ -182,11 +182,13 @@ class ReadDma(wiring.Component):
         ]
         if self.port_words > 1:
             m.d.comb += expected.i.payload.lanes.eq(lanes_of_run(place, planned.words, self.port_words))
+        address, length = Signal.like(bus.araddr, reset_less=True), Signal.like(bus.arlen, reset_less=True)
+        m.d.comb += [bus.araddr.eq(address), bus.arlen.eq(length)]
         with m.If(requested):
             m.d.sync += [
                 bus.arvalid.eq(1),
-                bus.araddr.eq(planned.addr),
-                bus.arlen.eq(final),
+                address.eq(planned.addr),
+                length.eq(final),
             ]
         with m.Elif(bus.arready):
             m.d.sync += bus.arvalid.eq(0)
@@ -216,9 +218,11 @@ class ReadDma(wiring.Component):
             arrived.o.ready.eq(stopped | (usable & write_free)),
             expected.o.ready.eq(accept & ends_burst),
         ]
+        offered = Signal.like(write.payload, reset_less=True)
+        m.d.comb += write.payload.eq(offered)
         with m.If(write_free):
             m.d.sync += [write.valid.eq(accept & ~bad), ends_transfer.eq(burst.last & ends_burst)]
-            m.d.sync += self._offer(write.payload, burst, index, ends_burst, mask, beat.data)
+            m.d.sync += self._offer(offered, burst, index, ends_burst, mask, beat.data)
         with m.If(accept):
             m.d.sync += index.eq(index + 1)
             with m.If(ends_burst):

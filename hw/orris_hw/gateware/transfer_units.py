@@ -60,9 +60,10 @@ class _TransferUnit(wiring.Component):
         m = Module()
         flight = data.StructLayout({"index": INDEX_BITS, "signal": ID_BITS})
         m.submodules.flights = flights = StreamFifo(flight, IN_FLIGHT)
-        head = Signal(indexed(self._command))
+        head = Signal(indexed(self._command), reset_less=True)
         command = head.command
-        plane, place, address, buffer_address = Signal(16), Signal(8), Signal(32), Signal(20)
+        plane, place = Signal(16, reset_less=True), Signal(8, reset_less=True)
+        address, buffer_address = Signal(32, reset_less=True), Signal(20, reset_less=True)
         ring, ring_start = self._ring(command)
         last = plane + 1 == command.planes
         each = self._each_plane(command)

@@ -181,11 +181,13 @@ class WriteDma(wiring.Component):
             bus.awsize.eq(axi.SIZE_WORD + exact_log2(lanes)),
             bus.awburst.eq(axi.Burst.INCR),
         ]
+        address, length = Signal.like(bus.awaddr, reset_less=True), Signal.like(bus.awlen, reset_less=True)
+        m.d.comb += [bus.awaddr.eq(address), bus.awlen.eq(length)]
         with m.If(issue):
             m.d.sync += [
                 bus.awvalid.eq(1),
-                bus.awaddr.eq(planned.addr),
-                bus.awlen.eq(final),
+                address.eq(planned.addr),
+                length.eq(final),
             ]
         with m.Elif(bus.awready):
             m.d.sync += bus.awvalid.eq(0)
@@ -209,10 +211,12 @@ class WriteDma(wiring.Component):
                 fetches.i.payload.lanes.eq(lanes_of_run(planned.buffer_addr, planned.words, lanes)),
             ]
         m.d.comb += self.fetched.eq(Mux(fetch, count_ones(list(mask)), 0))
+        wanted = Signal.like(read.payload.addr, reset_less=True)
+        m.d.comb += read.payload.addr.eq(wanted)
         with m.If(fetch):
             m.d.sync += [
                 read.valid.eq(1),
-                read.payload.addr.eq(row),
+                wanted.eq(row),
                 fetched.eq(Mux(ends_fetch, 0, fetched + 1)),
             ]
         with m.Elif(read.ready):
@@ -236,10 +240,12 @@ class WriteDma(wiring.Component):
             source.ready.eq(send | stopped),
             bursts.o.ready.eq(send & ends_burst),
         ]
+        sent_beat = Signal.like(bus.wdata, reset_less=True)
+        m.d.comb += bus.wdata.eq(sent_beat)
         with m.If(send):
             m.d.sync += [
                 bus.wvalid.eq(1),
-                bus.wdata.eq(beat),
+                sent_beat.eq(beat),
                 bus.wstrb.eq(Mux(stopped, 0, Cat(lane.replicate(axi.WORD_BYTES) for lane in used))),
                 bus.wlast.eq(ends_burst),
                 sent.eq(Mux(ends_burst, 0, sent + 1)),
