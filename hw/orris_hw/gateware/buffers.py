@@ -68,6 +68,40 @@ class SkidBuffer(wiring.Component):
         return m
 
 
+class StreamRegister(wiring.Component):
+    """Cuts valid and payload of a stream; ready passes through, and should come from a register.
+
+    Latency 1 cycle, throughput 1 payload per cycle, 1 entry: half of a `SkidBuffer`.
+
+    Parameters
+    ----------
+    shape : shape-like
+        Shape of the payload.
+
+    Members
+    -------
+    i : In(stream.Signature(shape))
+    o : Out(stream.Signature(shape))
+    """
+
+    def __init__(self, shape: Any):
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        payload, valid = Signal(self.o.payload.shape(), reset_less=True), Signal()
+        m.d.comb += [
+            self.i.ready.eq(~valid | self.o.ready),
+            self.o.valid.eq(valid),
+            self.o.payload.eq(payload),
+        ]
+        with m.If(self.i.ready):
+            m.d.sync += valid.eq(self.i.valid)
+            with m.If(self.i.valid):
+                m.d.sync += payload.eq(self.i.payload)
+        return m
+
+
 class StreamFifo(wiring.Component):
     """A FIFO of a few words, in registers or LUT RAM.
 

@@ -26,7 +26,7 @@ from .beats import (
     ifmap_x_beat,
     ifmap_y_beat,
 )
-from .buffers import SkidBuffer, StreamFifo
+from .buffers import SkidBuffer, StreamFifo, StreamRegister
 
 
 class _Fork:
@@ -87,7 +87,7 @@ class FilterRow(wiring.Component):
         config = self.config
         shape = filter_y_beat(config)
         m.submodules.arrive = arrive = SkidBuffer(shape)
-        m.submodules.fifo = fifo = StreamFifo(shape, config.networks.fifo_depth)
+        m.submodules.fifo = fifo = StreamFifo(shape, config.networks.fifo_depth + 1)
         wiring.connect(m, wiring.flipped(self.i), arrive.i)
         beat = arrive.o.payload
         here = Signal()
@@ -100,7 +100,7 @@ class FilterRow(wiring.Component):
         ]
 
         # -- one value a cycle ---------------------------------------------------------------------
-        m.submodules.leave = leave = SkidBuffer(filter_x_beat(config))
+        m.submodules.leave = leave = StreamRegister(filter_x_beat(config))
         wiring.connect(m, leave.o, wiring.flipped(self.x))
         head = fifo.o.payload
         index = Signal.like(head.count)
@@ -154,7 +154,7 @@ class IfmapRow(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.arrive = arrive = SkidBuffer(ifmap_y_beat(config))
-        m.submodules.fifo = fifo = StreamFifo(ifmap_row_beat(config), config.networks.fifo_depth)
+        m.submodules.fifo = fifo = StreamFifo(ifmap_row_beat(config), config.networks.fifo_depth + 1)
         wiring.connect(m, wiring.flipped(self.i), arrive.i)
         beat = arrive.o.payload
         chunk, chunks, phase = Signal.like(beat.chunk), Signal.like(beat.chunk), Signal.like(beat.phase)
@@ -181,7 +181,7 @@ class IfmapRow(wiring.Component):
                         m.d.sync += target.eq(beat.data)
 
         # -- this row's lanes, one beat a cycle ----------------------------------------------------
-        m.submodules.leave = leave = SkidBuffer(ifmap_x_beat(config))
+        m.submodules.leave = leave = StreamRegister(ifmap_x_beat(config))
         wiring.connect(m, leave.o, wiring.flipped(self.x))
         head = fifo.o.payload
         bits = max(1, (ifmap_lanes(config) - 1).bit_length())
