@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .flip_flops import control, plain
 from .module_nets import Nets
 
 _WIDTHS = {"A": 18, "B": 18, "P": 36}
@@ -25,13 +26,13 @@ def absorb_registers(module: dict[str, Any]) -> None:
         if block["type"] != "MULT18X18D":
             continue
         operands = [_before(nets, name, block, side) for side in "AB"]
-        controls = {control for registers in operands for control in map(_control, registers.values())}
+        controls = {control(cell) for registers in operands for cell in registers.values()}
         if not all(operands) or len(controls) != 1:
             continue
         for side, registers in zip("AB", operands, strict=True):
             _enter(block, side, {bit: cell["connections"]["DI"] for bit, cell in registers.items()})
         product = _after(nets, block)
-        if set(map(_control, product.values())) == controls:
+        if set(map(control, product.values())) == controls:
             _enter(block, "P", {bit: cell["connections"]["Q"] for bit, cell in product.items()})
         else:
             product = {}
@@ -52,7 +53,7 @@ def _before(nets: Nets, name: str, block: dict[str, Any], side: str) -> dict[Any
         if bit == "0":
             continue
         register = nets.driver(bit, "TRELLIS_FF")
-        if register is None or not _plain(nets.cells[register]):
+        if register is None or not plain(nets.cells[register]):
             return {}
         if any(cell != name or reader[0] != side for cell, reader in nets.readers(bit)):
             return {}
@@ -69,7 +70,7 @@ def _after(nets: Nets, block: dict[str, Any]) -> dict[Any, dict[str, Any]]:
             if not readers:
                 continue
             register = nets.cells.get(readers[0][0])
-            if len(readers) > 1 or register is None or readers[0][1] != "DI" or not _plain(register):
+            if len(readers) > 1 or register is None or readers[0][1] != "DI" or not plain(register):
                 return {}
             found[bit] = register
     return found
@@ -79,29 +80,11 @@ def _ports(side: str) -> list[str]:
     return [f"{side}{place}" for place in range(_WIDTHS[side])]
 
 
-def _plain(cell: dict[str, Any]) -> bool:
-    """Whether a cell is a register that starts as 0, without a reset, on the rising edge."""
-    connected, told = cell["connections"], cell["parameters"]
-    return (
-        cell["type"] == "TRELLIS_FF"
-        and connected.get("LSR", ["0"]) == ["0"]
-        and told["CLKMUX"] == "CLK"
-        and told["CEMUX"] in ("CE", "1")
-        and told["REGSET"] == "RESET"
-    )
-
-
-def _control(cell: dict[str, Any]) -> tuple[Any, Any]:
-    """Clock and clock enable of a register."""
-    connected = cell["connections"]
-    return connected["CLK"][0], "1" if cell["parameters"]["CEMUX"] == "1" else connected["CE"][0]
-
-
 def _enter(block: dict[str, Any], side: str, beyond: dict[Any, list[Any]]) -> None:
     """Connects a side of the block to what is beyond its registers, and turns on its own."""
     for port in _ports(side):
         bits = block["connections"].get(port, [])
         if bits and bits[0] in beyond:
             block["connections"][port] = beyond[bits[0]]
-    for control, value in (("CLK", "CLK0"), ("CE", "CE0"), ("RST", "RST0")):
-        block["parameters"][f"REG_{_STAGES[side]}_{control}"] = value
+    for kind, value in (("CLK", "CLK0"), ("CE", "CE0"), ("RST", "RST0")):
+        block["parameters"][f"REG_{_STAGES[side]}_{kind}"] = value

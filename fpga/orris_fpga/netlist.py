@@ -70,6 +70,8 @@ def _check_block_rams(cells: dict[str, Any]) -> None:
             )
         if cell["connections"].get("WEB", ["0"]) != ["0"]:
             raise BoardError(f"{name}: a block RAM written at both ports has no model here")
+        if parameters["REGMODE_A"] != "NOREG" or (parameters["REGMODE_B"] != "NOREG" and 36 in widths):
+            raise BoardError(f"{name}: a block RAM with such output registers has no model here")
         if any("1" in str(value) for key, value in parameters.items() if key.startswith("INITVAL")):
             raise BoardError(f"{name}: a block RAM that starts with other words than 0 has no model here")
 
@@ -119,11 +121,13 @@ module DP16KD(input {inputs}, output {outputs});
   end
   reg [8:0] quarter_0 = 0, quarter_1 = 0, quarter_2 = 0, quarter_3 = 0;
   reg [1:0] place = 0;
+  // Bytes that are written in the same cycle come inverted: nobody may need them.
+  wire [3:0] open = {{4{{write & write_address[13:5] == read_address[13:5]}}}} & enable;
   always @(posedge CLKB) if (CEB & ~(CSB0 | CSB1 | CSB2)) begin
-    quarter_0 <= bytes_0[read_address[13:5]];
-    quarter_1 <= bytes_1[read_address[13:5]];
-    quarter_2 <= bytes_2[read_address[13:5]];
-    quarter_3 <= bytes_3[read_address[13:5]];
+    quarter_0 <= bytes_0[read_address[13:5]] ^ {{9{{open[0]}}}};
+    quarter_1 <= bytes_1[read_address[13:5]] ^ {{9{{open[1]}}}};
+    quarter_2 <= bytes_2[read_address[13:5]] ^ {{9{{open[2]}}}};
+    quarter_3 <= bytes_3[read_address[13:5]] ^ {{9{{open[3]}}}};
     place <= read_address[4:3];
   end
   reg cleared = 0;
@@ -131,7 +135,11 @@ module DP16KD(input {inputs}, output {outputs});
   wire [17:0] half = place[1] ? {{quarter_3, quarter_2}} : {{quarter_1, quarter_0}};
   wire [35:0] word = DATA_WIDTH_B == 36 ? {{quarter_3, quarter_2, quarter_1, quarter_0}} :
     DATA_WIDTH_B == 18 ? {{half, 18'b0}} : {{9'b0, place[0] ? half[17:9] : half[8:0], 18'b0}};
-  assign {{{_bus("DOB", 18)}, {_bus("DOA", 18)}}} = cleared ? 36'b0 : word;
+  wire [35:0] now = cleared ? 36'b0 : word;
+  reg [17:0] held = 0;
+  always @(posedge CLKB) if (OCEB) held <= now[35:18];
+  assign {{{_bus("DOA", 18)}}} = now[17:0];
+  assign {{{_bus("DOB", 18)}}} = REGMODE_B == "OUTREG" ? held : now[35:18];
 endmodule
 
 module MULT18X18D(input {multiplier}, CLK0, CE0, RST0, output {_bus("P", 36)});

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .block_ram_registers import absorb_read_registers
 from .carry_operands import absorb_operands
 from .module_nets import Nets
 from .multiplier_registers import absorb_registers
@@ -16,6 +17,7 @@ def pack_netlist(path: Path, most_readers: int = MOST_READERS) -> None:
     for module in design["modules"].values():
         absorb_operands(module)
         absorb_registers(module)
+        absorb_read_registers(module)
         drop_unused_carries(module)
     path.write_text(json.dumps(design))
     copy_wide_registers(path, most_readers)

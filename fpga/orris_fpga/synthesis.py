@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,9 @@ ABC_SCRIPT = "flow3"
 """Which of Yosys' scripts for ABC: it maps several times over, which saves 9 % of a PE tile's LUTs."""
 ABC_DELAY_PS = 3000
 """Up to this delay of LUTs and estimated wires, less clock-to-out and set-up, ABC goes for fewer LUTs."""
+
+LEAST_BLOCK_RAM = 64
+"""Words from which on a memory counts as one for block RAM; those for LUT RAM are smaller."""
 
 _FLIP_FLOPS = (
     "$_DFF_?_ 01", "$_DFF_?P?_ r", "$_SDFF_?P?_ r", "$_DFFE_??_ 01", "$_DFFE_?P??_ r", "$_SDFFE_?P??_ r",
@@ -110,7 +114,8 @@ def mapping(family: str, top: str, verilog: str, least_reset: int = 0) -> list[s
         gives the eight flip-flops of a tile of the chip one reset: on a full chip, those of many small ones
         find no place.
     """
-    command, kept = f"{COMMANDS[family]} -top {top}", _repeated(verilog)
+    command, bodies = f"{COMMANDS[family]} -top {top}", _modules(verilog)
+    kept = _repeated(bodies)
     steps = [command]
     if family == "ECP5":
         steps = [
@@ -124,6 +129,7 @@ def mapping(family: str, top: str, verilog: str, least_reset: int = 0) -> list[s
             f"{command} -run map_ffs:",
         ]
     return [
+        *(f"setattr -set no_rw_check 1 {module}/m:{ram}" for module, ram in _block_rams(bodies)),
         f"hierarchy -top {top}",
         *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in kept),
         *steps,
@@ -147,12 +153,27 @@ def carry_ends(path: Path, top: str) -> int:
     return entering + sum(any(port != "CIN" for _, port in nets.readers(c["COUT"][0])) for c in chains)
 
 
-def _repeated(verilog: str) -> list[str]:
+def _modules(verilog: str) -> dict[str, str]:
+    """The text of each module by its name."""
+    found = re.finditer(r"^module (\w+).*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
+    return {match[1]: match[0] for match in found}
+
+
+def _block_rams(bodies: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Modules and their memories that are as deep as block RAM and read on a clock edge.
+
+    What such a memory gives of bytes that are written in the same cycle is of no use to anyone in the designs
+    here (docs/design.md, Ordering): not told so, Yosys would delay every write and compare addresses.
+    """
+    for module, body in bodies.items():
+        for match in re.finditer(r"^  reg \[\d+:0\] (\w+) \[(\d+):0\];$", body, re.MULTILINE):
+            name, last = match[1], int(match[2])
+            if last + 1 >= LEAST_BLOCK_RAM and re.search(rf"<= {name} ?\[", body):
+                yield module, name
+
+
+def _repeated(bodies: dict[str, str]) -> list[str]:
     """Modules of which some module has more than one, large enough to matter."""
-    bodies = {
-        match[1]: match[0]
-        for match in re.finditer(r"^module (\w+).*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
-    }
     repeated = []
     for name, body in bodies.items():
         instances = max(

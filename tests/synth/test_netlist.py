@@ -1,6 +1,7 @@
 """The netlist is the design: what synthesis makes of an accelerator, simulated, runs a layer bit-exactly."""
 
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ SMALL = preset("tiny").derive(
     {
         "array": {"rows": 2, "columns": 2},
         "scratchpads": {"filter": 24, "ifmap": 6, "psum": 4},
-        "global_buffer": {"banks": 2, "depth": 256},
+        "global_buffer": {"banks": 2, "depth": 1024},  # block RAMs of 18 bits, with output registers
         "networks": {"psum_bits": 32, "ifmap_bits": 16, "filter_bits": 16},
         "post_processing": {"lanes": 1, "channels": 16},
         "vector": {"lanes": 0},
@@ -49,6 +50,9 @@ def runs_a_layer(netlist, config, seed):
 def test_a_layer_on_the_netlist_of_ecp5(tmp_path, seed):
     netlist = synthesise(Accelerator(SMALL), "orris", "ECP5", tmp_path)
     assert netlist.cells["MULT18X18D"] >= SMALL.pes
+    cells = json.loads(netlist.path.read_text())["modules"]["orris"]["cells"].values()
+    registered = sum(cell["parameters"].get("REGMODE_B") == "OUTREG" for cell in cells)
+    assert registered == 4 * SMALL.global_buffer.banks
     assert runs_a_layer(netlist, SMALL, seed)
 
 

@@ -179,13 +179,15 @@ def test_random_clients(offer, take):
     bench = Bench(make(), seed, requests, writes, psum, offer, take).run()
     bench.check_reads()
     assert bench.errors <= outside and (bench.errors > 0) == (outside > 0)  # several at once raise it once
-    # Psum ports: exact word, exact latency.
+    # Psum ports: exact word, exact latency, but for bytes written in the next cycle.
     states = bench.history()
+    written = {(cycle, j, offset): mask for cycle, j, offset, _, mask in bench.psum_writes}
     for cycle, j, offset in bench.psum_reads:
         if cycle + PSUM_READ_LATENCY < bench.cycle:
             past = states.get(j * DEPTH + offset, [(-1, 0)])
-            expected = [value for when, value in past if when < cycle][-1]
-            assert bench.psum_data[cycle + PSUM_READ_LATENCY, j] == expected
+            expected = [value for when, value in past if when <= cycle][-1]
+            got = bench.psum_data[cycle + PSUM_READ_LATENCY, j]
+            assert merge(got, expected, written.get((cycle + 1, j, offset), 0)) == expected
 
 
 @pytest.mark.parametrize("offer", [0.3, 1])

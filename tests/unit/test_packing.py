@@ -5,6 +5,7 @@ from itertools import product
 
 import pytest
 
+from orris_fpga.block_ram_registers import absorb_read_registers
 from orris_fpga.carry_operands import absorb_operands
 from orris_fpga.multiplier_registers import absorb_registers
 
@@ -136,3 +137,45 @@ def test_registers_that_have_to_stay(changes, stay):
     module = _multiplier_module(**changes)
     absorb_registers(module)
     assert len(module["cells"]) == stay + 1
+
+
+def _block_ram_module(width=18, **changes):
+    """A block RAM of which port B gives three bits, each to a register; `changes` replace one by its name."""
+    connections = {f"DOB{bit}": [40 + bit] for bit in range(3)}
+    connections |= {"CLKA": [1], "CLKB": [1], "CEB": [60], "OCEB": ["1"], "RSTA": ["0"], "RSTB": ["0"]}
+    parameters = {f"{name}_{port}": value for port in "AB"
+                  for name, value in (("DATA_WIDTH", f"{width:032b}"), ("REGMODE", "NOREG"))}  # fmt: skip
+    block = {
+        "type": "DP16KD",
+        "parameters": parameters | {"CLKAMUX": "CLKA", "CLKBMUX": "CLKB"},
+        "connections": connections,
+        "port_directions": {port: "output" if port[:2] == "DO" else "input" for port in connections},
+    }
+    registers = {f"r{bit}": _register(40 + bit, 140 + bit) for bit in range(3)}
+    return {"cells": {"block": block} | registers | changes, "ports": {}}
+
+
+def test_words_read_are_registered_in_the_block_ram():
+    module = _block_ram_module()
+    absorb_read_registers(module)
+    assert list(module["cells"]) == ["block"]
+    block = module["cells"]["block"]
+    assert [block["connections"][f"DOB{bit}"] for bit in range(3)] == [[140], [141], [142]]
+    assert (block["connections"]["OCEB"], block["connections"]["CEB"]) == ([70], [60])
+    assert (block["parameters"]["REGMODE_A"], block["parameters"]["REGMODE_B"]) == ("NOREG", "OUTREG")
+
+
+@pytest.mark.parametrize(
+    ("width", "changes", "stay"),
+    [
+        (18, {"r0": _register(40, 140, reset=71)}, 3),
+        (18, {"r1": _register(41, 141, enable=72)}, 3),
+        (18, {"other": _register(42, 150)}, 4),  # another reader of a bit
+        (36, {}, 3),
+    ],
+)
+def test_registers_of_words_read_that_have_to_stay(width, changes, stay):
+    module = _block_ram_module(width, **changes)
+    absorb_read_registers(module)
+    assert len(module["cells"]) == stay + 1
+    assert module["cells"]["block"]["parameters"]["REGMODE_B"] == "NOREG"

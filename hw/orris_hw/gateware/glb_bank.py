@@ -41,8 +41,8 @@ class GlbBank(wiring.Component):
     writes bytes of one word, or of a row.
 
     Equation: of the ports with `en`, the lowest index is served and the others are refused, without an
-    answer: whoever drives them knows the same rule. A read served in the same cycle as a write of the
-    same word returns the old word; one served later returns the new one.
+    answer: whoever drives them knows the same rule. A read returns what was written up to its own cycle; of
+    bytes written in the next one, nothing useful.
     Latency: `READ_LATENCY` cycles. Throughput: one read and one write per cycle. Meant for block RAM
     with byte write enables.
 
@@ -90,6 +90,8 @@ class GlbBank(wiring.Component):
         write = ram.write_port(granularity=8)
 
         served, offset = Signal.like(self.owner), Signal(exact_log2(self.depth))
+        # Offsets and words of the last in line need no choice: nothing happens where nobody has `en`.
+        m.d.comb += offset.eq(self.read[-1].offset)
         for k, port in reversed(list(enumerate(self.read))):
             with m.If(port.en):
                 m.d.comb += [served.eq(1 << k), offset.eq(port.offset)]
@@ -98,28 +100,32 @@ class GlbBank(wiring.Component):
         with m.If(served.any()):
             m.d.sync += read.addr.eq(offset[lane:])
         returning = owners[-1].any()
+        # Without a reset and with one enable, it goes into the block RAM's own register.
+        answer = Signal.like(read.data, reset_less=True)
         if words == 1:
+            m.d.comb += self.data.eq(answer)
             with m.If(returning):
-                m.d.sync += self.data.eq(read.data)
+                m.d.sync += answer.eq(read.data)
         else:
             lanes = [Signal(lane, name=f"lane_{stage}") for stage in range(READ_LATENCY - 1)]
             m.d.sync += Cat(*lanes).eq(Cat(offset[:lane], *lanes))
+            word = Signal.like(self.data, reset_less=True)
+            m.d.comb += [self.row.eq(answer), self.data.eq(word)]
             with m.If(returning):
-                m.d.sync += [
-                    self.row.eq(read.data), self.data.eq(read.data.word_select(lanes[-1], WORD_BITS)),
-                ]
+                m.d.sync += [answer.eq(read.data), word.eq(read.data.word_select(lanes[-1], WORD_BITS))]
         m.d.comb += read.en.eq(owners[0].any())
 
-        mask = Signal(words * WORD_BYTES)
-        for port in reversed([*self.write, *([self.write_row] if words > 1 else [])]):
-            here, mask_here = port.offset[:lane], port.mask
+        # The RAM itself takes in a write at the end of the cycle: a register before it would only delay it.
+        writers = [*self.write, *([self.write_row] if words > 1 else [])]
+        for port in reversed(writers):
+            here, mask = port.offset[:lane], port.mask
             if len(port.data) < words * WORD_BITS:
-                mask_here = Cat(Mux(here == k, port.mask, 0) for k in range(words))
+                mask = Cat(Mux(here == k, port.mask, 0) for k in range(words))
             with m.If(port.en):
-                m.d.comb += mask.eq(mask_here)
-                m.d.sync += [
+                m.d.comb += write.en.eq(mask)
+            with m.If(port.en | (port is writers[-1])):
+                m.d.comb += [
                     write.addr.eq(port.offset[lane:]),
                     write.data.eq(port.data.replicate(words * WORD_BITS // len(port.data))),
                 ]
-        m.d.sync += write.en.eq(mask)
         return m

@@ -97,7 +97,8 @@ class GlobalBuffer(wiring.Component):
     psum_data : Out(64).array(columns)
         The word read `PSUM_READ_LATENCY` cycles before.
     psum_write : In(BankWrite(depth)).array(columns)
-        Never refused. A read in the same cycle sees the old word, a later one the new.
+        Never refused. A read sees what was written up to its own cycle; of bytes written in the next one it
+        gives nothing useful.
     address_error : Out(1)
     """
 

@@ -20,7 +20,10 @@ UNKNOWN = LogicArray("X" * 64, Range(63, "downto", 0))
 
 
 class Banks:
-    """A bank for each column: a word at a fixed time after its read, X whenever none was asked for."""
+    """A bank for each column: a word at a fixed time after its read, X whenever none was asked for.
+
+    A read sees a write in its own cycle; bytes that are written in the next one come inverted.
+    """
 
     def __init__(self, dut: Any, columns: int):
         self._dut, self._columns = dut, range(columns)
@@ -32,25 +35,28 @@ class Banks:
         edge = RisingEdge(self._dut.clk)
         words: dict[tuple[int, int], int] = {}
         # A word driven after edge k is seen at edge k + 1.
-        due: list[dict[int, int]] = [{} for _ in range(PSUM_READ_LATENCY - 1)]
+        due: list[dict[int, tuple[int, int]]] = [{} for _ in range(PSUM_READ_LATENCY - 1)]  # offset, word
         while True:
             await edge
             asked = {}
             for c in self._columns:
                 read, write = f"bank_read_{c}", f"bank_write_{c}"
-                if known(getattr(self._dut, f"{read}_en")):
-                    offset = known(getattr(self._dut, f"{read}_offset"))
-                    asked[c] = words.get((c, offset), 0)
                 if known(getattr(self._dut, f"{write}_en")):
                     offset, value, mask = (
                         known(getattr(self._dut, f"{write}_{field}")) for field in ("offset", "data", "mask")
                     )
                     words[c, offset] = merge(words.get((c, offset), 0), value, mask)
+                    before, word = due[-1].get(c, (None, 0))
+                    if before == offset:
+                        due[-1][c] = offset, merge(word, ~word, mask)
+                if known(getattr(self._dut, f"{read}_en")):
+                    offset = known(getattr(self._dut, f"{read}_offset"))
+                    asked[c] = offset, words.get((c, offset), 0)
             due.append(asked)
             now = due.pop(0)
             for c in self._columns:
                 unasked = UNKNOWN if four_valued() else 0xDEAD << 40
-                getattr(self._dut, f"bank_data_{c}").value = now.get(c, unasked)
+                getattr(self._dut, f"bank_data_{c}").value = now[c][1] if c in now else unasked
 
 
 def runs(rng: random.Random, config: AcceleratorConfig, count: int) -> list[dict[str, int]]:
