@@ -1,7 +1,7 @@
 """The mapping to use: the best few by a closed estimate, compared by the full cost model."""
 
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Table
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from math import log
 
@@ -13,10 +13,11 @@ from ..mapper import FREE, AnyMapping, Given, Mapping, best_mappings
 from ..mapper import cycles as estimated_cycles
 from ..mapper.cost import compute_cycles
 from ..mapper.counts import estimated_commands, repeated_load_words
+from ..mapper.floor import LeastCounts
 from ..mapper.fusion import Tail
 from ..mapper.search import in_order
 from .energy import Energy, EnergyTable, energy, energy_table
-from .expected import expected_counters
+from .expected import Work, data_counters, expected_counters
 from .kept import keep, kept, question
 from .layer import layer_timing
 from .memory import MemoryTiming
@@ -100,38 +101,49 @@ class _Estimate:
     """The aim of the search: the same score from estimated cycles."""
 
     def __init__(self, layer: ConvLayer, config: AcceleratorConfig, criteria: Criteria):
-        self._config, self._weight, self._table = config, criteria.aim, criteria.table
-        once = {"mac_done": round(layer.macs * (1 - layer.ifmap_zeros) / 2), "dram_write_words": 1}
-        self._least = energy(once, config, self._table).total
-        self._counted: tuple[AnyMapping, dict[str, int]] | None = None
+        self._layer, self._config = layer, config
+        self._weight, self._table = criteria.aim, criteria.table
+        self._known: tuple[AnyMapping, dict[str, int]] | None = None
+        self._computed: tuple[AnyMapping, int] | None = None
 
     def rank(self, mapping: AnyMapping) -> tuple[float, ...]:
         counters = self._counters(mapping)
         memory_words = counters["dram_read_words"] + counters["dram_write_words"]
-        return self._score(counters | {"cycles": estimated_cycles(mapping, memory_words)})
+        compute = self._compute(mapping) if isinstance(mapping, Mapping) else None
+        return self._score(counters | {"cycles": estimated_cycles(mapping, memory_words, compute)})
 
     def floor(self, mapping: Mapping) -> float:
         # Energy alone does not ask for cycles, unless waiting costs some.
-        cycles = compute_cycles(mapping) if self._weight or self._table.idle else 0
+        cycles = self._compute(mapping) if self._weight or self._table.idle else 0
         if self._weight == 1:
-            return self.least(cycles)
+            return self.least(cycles, None)
         counters, repeated = self._counters(mapping), repeated_load_words(mapping)
         once = {name: counters[name] - repeated for name in ("glb_load_write", "dram_read_words")}
         return self._score(counters | once | {"cycles": cycles})[0]
 
     def _counters(self, mapping: AnyMapping) -> dict[str, int]:
         """All but cycles; those of the last mapping are kept."""
-        if self._counted is None or self._counted[0] is not mapping:
+        if self._known is None or self._known[0] is not mapping:
             counters = expected_counters(mapping, Timing(0, {}), commands=estimated_commands(mapping))
-            self._counted = mapping, counters
-        return self._counted[1]
+            self._known = mapping, counters
+        return self._known[1]
+
+    def _compute(self, mapping: Mapping) -> int:
+        """Cycles of all passes; those of the last mapping are kept."""
+        if self._computed is None or self._computed[0] is not mapping:
+            self._computed = mapping, compute_cycles(mapping)
+        return self._computed[1]
 
     def _score(self, counters: Table[str, int]) -> tuple[float, ...]:
         return _score(counters, energy(counters, self._config, self._table).total, self._weight)
 
-    def least(self, cycles: int) -> float:
-        least = {"cycles": cycles, "dram_read_words": 0, "dram_write_words": 0}
-        return _score(least, self._least, self._weight)[0]
+    def least(self, cycles: int, counted: Callable[[], LeastCounts] | None) -> float:
+        nothing = {"cycles": cycles, "dram_read_words": 0, "dram_write_words": 0}
+        if self._weight == 1 or counted is None:
+            return self._score(nothing)[0]
+        least = counted()
+        work = Work(least.counts["macs"], least.taps, least.macs_per_output)
+        return self._score(nothing | least.counts | data_counters(self._layer, self._config, work))[0]
 
 
 def ranked_mappings(

@@ -1,6 +1,9 @@
 """All performance counters as they are expected, those included that depend on data and time."""
 
 from functools import cache
+from typing import NamedTuple
+
+from orris_hw.config import AcceleratorConfig
 
 from ..layers import ConvLayer
 from ..mapper import AnyMapping, expected_counts
@@ -16,19 +19,33 @@ def expected_counters(
     zero point (None: the layer's own), from padding and from channels that fill up a group. A zero spares
     the MAC, its filter value, and reading and writing the psum on all taps but the first and the last.
     """
-    layer, config = mapping.layer, mapping.config
     counts = expected_counts(mapping, commands)
-    macs, taps = counts["macs"], max(1, mapping.taps)
+    work = Work(counts["macs"], mapping.taps, mapping.macs_per_output)
+    data = data_counters(mapping.layer, mapping.config, work, zeros)
+    return counts | {"cycles": timing.cycles, **timing.stalls, **data}
+
+
+class Work(NamedTuple):
+    """Of a mapping: MACs, made and gated together; taps of a PE and filter; MACs behind an ofmap value."""
+
+    macs: int
+    taps: int
+    macs_per_output: int
+
+
+def data_counters(
+    layer: ConvLayer, config: AcceleratorConfig, work: Work, zeros: float | None = None
+) -> dict[str, int]:
+    """The counters of `expected_counters` that depend on data."""
+    macs, taps = work.macs, max(1, work.taps)
     zeros = layer.ifmap_zeros if zeros is None else zeros
-    busy = min(1.0, layer.taps / mapping.macs_per_output) * _inside(layer) * (1 - zeros)
+    busy = min(1.0, layer.taps / work.macs_per_output) * _inside(layer) * (1 - zeros)
     if not config.zero_gating:
         busy = 1.0
     done = round(macs * busy)
     chains = macs // taps  # positions x filters x logical rows
     psums = round(chains * (1 + (taps - 2) * busy)) if taps > 1 else 0
-    return counts | {
-        "cycles": timing.cycles,
-        **timing.stalls,
+    return {
         "mac_done": done,
         "mac_gated": macs - done,
         "spad_filter_read": done,

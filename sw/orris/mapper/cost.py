@@ -41,7 +41,7 @@ def run_cycles(mapping: Mapping, window: Window, run: FilterRun) -> int:
     cycles = compute = 0
     for part in mapping.parts:
         rows_seen = mapping.tile(window, part).rows
-        sent, height = sent_columns(mapping, part, f), sent_rows(rows_seen, part)
+        sent, height = sent_columns(layer, part, f), sent_rows(rows_seen, part)
         taps = part.taps
         compute = run.p * taps * f
         # A row's X-bus also carries the ifmap rows of its phase that only other rows of the diagonal take.
@@ -87,13 +87,16 @@ def compute_cycles(mapping: Mapping) -> int:
     )
 
 
-def cycles(mapping: Mapping | DepthwiseMapping, memory_words: int | None = None) -> int:
-    """Expected cycles of the layer; `memory_words` are those read and written, if they are known."""
+def cycles(
+    mapping: Mapping | DepthwiseMapping, memory_words: int | None = None, compute: int | None = None
+) -> int:
+    """Expected cycles of the layer; `memory_words` are those read and written, `compute` the cycles of all
+    passes, if they are known."""
     if isinstance(mapping, DepthwiseMapping):
         return mapping.expected_cycles(MEMORY_LATENCY)
     if memory_words is None:
         memory_words = _memory_words(expected_counts(mapping))
-    compute = compute_cycles(mapping)
+    compute = compute if compute is not None else compute_cycles(mapping)
     loads = ifmap_load_words(mapping)
     areas = 1 if mapping.held == "channels" else sum(map(len, mapping.area_sequences))
     contents = len(mapping.windows) * areas

@@ -27,6 +27,7 @@ from collections.abc import Iterable
 
 from orris_hw.commands import COMMAND_WORDS
 
+from ..layers import ConvLayer
 from .depthwise import DepthwiseMapping
 from .limits import chunk_lanes
 from .mapping import Area, Mapping
@@ -34,9 +35,9 @@ from .residency import epoch_loads
 from .tiling import Part, Span, ceil_div, row_words
 
 
-def sent_columns(mapping: Mapping, part: Part, positions: int) -> int:
+def sent_columns(layer: ConvLayer, part: Part, positions: int) -> int:
     """Ifmap columns, padding included, that a part needs for `positions`."""
-    return (positions - 1) * min(mapping.layer.V, part.S) + part.S
+    return (positions - 1) * min(layer.V, part.S) + part.S
 
 
 def sent_rows(rows: Span, part: Part) -> int:
@@ -47,14 +48,14 @@ def sent_rows(rows: Span, part: Part) -> int:
 def read_words(mapping: Mapping, part: Part) -> int:
     """Ifmap words of one channel block that a pass reads from the buffer, in all windows of an image."""
     V = mapping.layer.V
-    rows = sum(_kept(span, span.stride, part.R) for span in mapping.row_spans(part))
+    rows = sum(kept_positions(span, span.stride, part.R) for span in mapping.row_spans(part))
     return rows * sum(
-        row_words(span, mapping.pixels) if part.S >= V else _kept(span, V, part.S)
+        row_words(span, mapping.pixels) if part.S >= V else kept_positions(span, V, part.S)
         for span in mapping.column_spans(part)
     )
 
 
-def _kept(span: Span, stride: int, taps: int) -> int:
+def kept_positions(span: Span, stride: int, taps: int) -> int:
     """Stored positions that some filter sees."""
     if stride <= taps:
         return span.stored
@@ -176,7 +177,7 @@ def expected_counts(mapping: Mapping | DepthwiseMapping, commands: int = 0) -> d
     sent = beats = read = 0
     for part in parts:
         blocks, spans = pass_blocks(mapping, part), mapping.row_spans(part)
-        columns = sum(sent_columns(mapping, part, span.count) for span in mapping.column_spans(part))
+        columns = sum(sent_columns(layer, part, span.count) for span in mapping.column_spans(part))
         sent += sum(span.count for span in spans) * columns * mapping.q * part.logical_rows
         beats += sum(sent_rows(span, part) for span in spans) * columns * blocks
         read += read_words(mapping, part) * blocks

@@ -1,7 +1,8 @@
 """The mapper: searches the legal mappings of a layer for the best ones."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
@@ -12,6 +13,7 @@ from .cost import compute_cycles, rank, steps
 from .counts import least_memory_words, memory_words, might_share
 from .depthwise import DepthwiseMapping, map_depthwise
 from .errors import MappingError
+from .floor import GROUP, Floor, LeastCounts
 from .fusion import Tail
 from .limits import PASSES, POSITIONS, WORD_COLUMNS, broken_limit
 from .mapping import Held, Mapping, Order
@@ -20,8 +22,7 @@ from .tiling import Part, ceil_div, part_columns, part_rows, parts, row_step
 AnyMapping = Mapping | DepthwiseMapping
 
 _CHOICES = 6  # sizes of a kind that are tried, from the largest down
-_GROUP = 16  # windows that share filters, at most
-_SHAPES = 1500  # shapes that are looked at, from the one that could be fastest on
+_SHAPES = 1500  # shapes that are looked at, from the one that could be best on
 
 
 class Aim(Protocol):
@@ -32,8 +33,9 @@ class Aim(Protocol):
         all is no difference, less than two are the next class, and so on."""
         ...
 
-    def least(self, cycles: int) -> float:
-        """What the first number of `rank` cannot be below for a mapping of at least so many cycles."""
+    def least(self, cycles: int, counted: Callable[[], LeastCounts] | None) -> float:
+        """What the first number of `rank` cannot be below for a mapping of at least so many cycles; what is
+        `counted` at least is worked out when asked for (None: nothing is known of it)."""
         ...
 
     def floor(self, mapping: Mapping) -> float:
@@ -47,11 +49,11 @@ class LeastTime:
     def rank(self, mapping: AnyMapping) -> tuple[float, ...]:
         return rank(mapping)
 
-    def least(self, cycles: int) -> float:
+    def least(self, cycles: int, counted: Callable[[], LeastCounts] | None) -> float:
         return steps(cycles)
 
     def floor(self, mapping: Mapping) -> float:
-        return self.least(compute_cycles(mapping))
+        return steps(compute_cycles(mapping))
 
 
 T = TypeVar("T")
@@ -149,7 +151,7 @@ def _halves(size: int) -> list[int]:
 
 
 class _Search:
-    """One layer's candidates, in order of the cycles they cannot beat."""
+    """One layer's candidates, in order of what they cannot beat."""
 
     def __init__(
         self,
@@ -169,16 +171,23 @@ class _Search:
     def best(self, pixel_lanes: int, count: int, thorough: bool = False) -> list[Mapping]:
         """The best mappings; `thorough` looks at small tiles, too, for buffers that hold no others."""
         self._thorough = thorough
-        candidates = sorted(self._candidates(pixel_lanes), key=lambda found: found[0])
+        floor = Floor(self._layer, self._config, pixel_lanes, self._after is not None)
+        candidates = sorted(self._bounded(pixel_lanes, floor), key=lambda found: found[0])
         best: list[Ranked[Mapping]] = []
-        for bound, shape in candidates[:_SHAPES]:
-            if self._beyond(self._aim.least(bound), best, count):
+        for least, shape in candidates[:_SHAPES]:
+            if self._beyond(least, best, count):
                 break
             for mapping in self._mappings(shape, pixel_lanes):
                 if self._beyond(self._aim.floor(mapping), best, count):
                     break
                 best = in_order([*best, (self._aim.rank(mapping), mapping)])[:count]
         return [mapping for _, mapping in best]
+
+    def _bounded(self, pixel_lanes: int, floor: Floor) -> Iterator[tuple[float, dict[str, int]]]:
+        """As `_candidates`, with the least that the aim's rank can begin with."""
+        for cycles, shape in self._candidates(pixel_lanes):
+            counted = partial(floor.counts, **shape) if min(shape.values()) > 0 else None
+            yield self._aim.least(cycles, counted), shape
 
     def _beyond(self, least: float, best: list[Ranked[Mapping]], count: int) -> bool:
         """A mapping whose rank does not begin with less is not among the best."""
@@ -309,7 +318,7 @@ class _Search:
     ) -> Iterator[Mapping]:
         """The same with filters loaded once for several windows, at least half of whose ifmaps stay."""
         count, least = len(alone.windows), memory_words(alone)
-        for group in range(2, min(count, _GROUP) + 1):
+        for group in range(2, min(count, GROUP) + 1):
             # Not if all ifmaps stayed, or the filters alone took so much of the buffer, would it be of use.
             if count % group or least_memory_words(alone, group) >= least:
                 continue
