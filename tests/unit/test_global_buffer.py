@@ -78,7 +78,8 @@ class Bench:
         while idle < 20 if self.limit is None else self.cycle < self.limit:
             for name, port in reads.items():
                 self._drive(ctx, port.req, name, self.requests[name], lambda addr: addr)
-                ctx.set(port.resp.ready, self.rng.random() < self.rate("take", name))
+                taken = name == "store_read" or self.rng.random() < self.rate("take", name)
+                ctx.set(port.resp.ready, taken)
             for name, port in writes.items():
                 self._drive(ctx, port, name, self.writes[name],
                             lambda w: {"addr": w[0], "data": w[1], "mask": w[2]})

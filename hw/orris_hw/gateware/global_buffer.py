@@ -89,7 +89,8 @@ class GlobalBuffer(wiring.Component):
     Members
     -------
     ifmap_read, filter_read : In(GlbRead()), store_read : In(GlbRead(port_words))
-        As many of them as there are ports. A request is only taken up when its response has room.
+        As many of them as there are ports. A request of the feeders is only taken up when its response has
+        room. `store_read` has no such room: whoever reads there takes every answer in the cycle it comes.
     post_write : In(stream.Signature(GLB_WRITE)), load_write : In(stream.Signature(glb_write(port_words)))
         Likewise.
     psum_read : In(BankRead(depth)).array(columns)
@@ -147,13 +148,11 @@ class GlobalBuffer(wiring.Component):
         client, port = getattr(self, name), 1 + len(higher)
         bits = self._words(name) * WORD_BITS
         m.submodules[f"{name}_request"] = request = SkidBuffer(self._address_bits)
-        m.submodules[f"{name}_response"] = response = StreamFifo(bits, _RESPONSE_DEPTH)
         m.d.comb += [
             request.i.valid.eq(client.req.valid),
             request.i.payload.eq(client.req.payload),
             client.req.ready.eq(request.i.ready),
         ]
-        wiring.connect(m, wiring.flipped(client.resp), response.o)
 
         # The request the banks see; `select` is 0 when there is none.
         busy, asks = Signal(name=f"{name}_busy"), Signal(name=f"{name}_asks")
@@ -165,15 +164,11 @@ class GlobalBuffer(wiring.Component):
         for b, bank in enumerate(banks):
             m.d.comb += [bank.read[port].en.eq(select[b]), bank.read[port].offset.eq(addr)]
 
-        # A credit is a free entry of the response FIFO.
-        credits = Signal(range(_RESPONSE_DEPTH + 1), init=_RESPONSE_DEPTH, name=f"{name}_credits")
-        take, give = Signal(name=f"{name}_take"), Signal(name=f"{name}_give")
+        take, room = Signal(name=f"{name}_take"), Signal(name=f"{name}_room")
         m.d.comb += [
-            request.o.ready.eq((~busy | granted) & (credits != 0) & ~hazard(request.o.payload)),
+            request.o.ready.eq((~busy | granted) & room & ~hazard(request.o.payload)),
             take.eq(request.o.valid & request.o.ready),
-            give.eq(response.o.valid & response.o.ready),
         ]
-        m.d.sync += credits.eq(credits - take + give)
         with m.If(~busy | granted):
             next_select = self._select(request.o.payload)
             m.d.sync += [
@@ -193,7 +188,21 @@ class GlobalBuffer(wiring.Component):
                              for bank in group)))
         answers = Signal(_ANSWER_LATENCY, name=f"{name}_answers")
         m.d.sync += answers.eq(Cat(granted, answers))
-        m.d.comb += [response.i.valid.eq(answers[-1]), response.i.payload.eq(reduce(or_, joined))]
+        valid, word = answers[-1], reduce(or_, joined)
+        if name == "store_read":
+            payload = Signal(bits, reset_less=True, name=f"{name}_payload")
+            m.d.comb += [room.eq(1), client.resp.payload.eq(payload)]
+            m.d.sync += client.resp.valid.eq(valid)
+            with m.If(valid):
+                m.d.sync += payload.eq(word)
+        else:
+            # A credit is a free entry of the response FIFO.
+            m.submodules[f"{name}_response"] = response = StreamFifo(bits, _RESPONSE_DEPTH)
+            credits = Signal(range(_RESPONSE_DEPTH + 1), init=_RESPONSE_DEPTH, name=f"{name}_credits")
+            give = response.o.valid & response.o.ready
+            m.d.comb += [room.eq(credits != 0), response.i.valid.eq(valid), response.i.payload.eq(word)]
+            m.d.sync += credits.eq(credits - take + give)
+            wiring.connect(m, wiring.flipped(client.resp), response.o)
         return head
 
     def elaborate(self, platform: Any) -> Module:
