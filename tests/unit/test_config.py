@@ -164,7 +164,8 @@ def test_content_hash_is_of_the_hardware_not_the_name():
         ({"name": "x" * 65}, f'name = "{"x" * 65}": must be at most 64 characters long, not 65'),
         (
             {"scratchpads": {"ifmp": 24}},
-            "scratchpads.ifmp: no such key; did you mean 'ifmap'? (known here: filter, ifmap, psum)",
+            "scratchpads.ifmp: no such key; did you mean 'ifmap'? "
+            "(known here: filter, ifmap, psum, psum_memory)",
         ),
         ({"array": {"depth_of_it": 3}}, "array.depth_of_it: no such key (known here: rows, columns)"),
         (

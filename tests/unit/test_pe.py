@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
@@ -76,10 +77,13 @@ class Pass:
                     yield (psum, self.first, self.last, int(last and index == len(below)))
 
 
-def simulate(config, passes, *, stall=0.0, seed=0):
-    """Runs the passes; returns the psums, the number of cycles and the event counts."""
-    pe = PE(config)
-    sim = Simulator(pe)
+def simulate(config, passes, *, stall=0.0, seed=0, disturbed=0):
+    """Runs the passes; returns the psums, the number of cycles and the event counts.
+
+    Before them come so many `disturbed` cycles of random beats, and a reset.
+    """
+    pe, reset = PE(config), Signal()
+    sim = Simulator(ResetInserter(reset)(pe))
     sim.add_clock(1e-6)
     got, events = [], {}
     expected = sum(p.p * p.positions * (1 + p.forward) for p in passes)
@@ -89,6 +93,12 @@ def simulate(config, passes, *, stall=0.0, seed=0):
         rng = random.Random(f"{seed}{salt}")
 
         async def bench(ctx):
+            for _ in range(disturbed if payloads else 0):
+                ctx.set(port.payload, rng.choice(payloads))
+                ctx.set(port.valid, rng.randint(0, 1))
+                await ctx.tick()
+            ctx.set(port.valid, 0)
+            await ctx.tick()  # the reset
             for payload in payloads:
                 while rng.random() < stall:
                     await ctx.tick()
@@ -114,6 +124,14 @@ def simulate(config, passes, *, stall=0.0, seed=0):
 
     async def sink(ctx):
         rng = random.Random(f"{seed}sink")
+        for _ in range(disturbed):
+            ctx.set(pe.psum_out.ready, rng.randint(0, 1))
+            await ctx.tick()
+        ctx.set(reset, 1)
+        ctx.set(pe.psum_out.ready, 0)
+        await ctx.tick()
+        ctx.set(reset, 0)
+        events.clear()
         while len(got) < expected:
             while rng.random() < stall:
                 await ctx.tick()
@@ -133,12 +151,13 @@ def simulate(config, passes, *, stall=0.0, seed=0):
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize("psum_memory", ["lut_ram", "block_ram"])
 @pytest.mark.parametrize("name", ["tiny", "orris-168", "eyeriss-v1"])
-def test_random_passes(name, stall):
+def test_random_passes(name, psum_memory, stall):
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     rng = random.Random(seed)
-    config = preset(name)
+    config = preset(name).derive({"scratchpads": {"psum_memory": psum_memory}})
     passes = [Pass(rng, config) for _ in range(12)]
     got, events = simulate(config, passes, stall=stall, seed=seed)
     assert got == [psum for p in passes for psum in p.psums(config)]
@@ -159,10 +178,19 @@ def test_random_passes(name, stall):
 SHAPES = [(1, 1, 1, 40), (1, 3, 1, 40), (2, 3, 2, 20), (16, 12, 4, 3), (8, 16, 3, 2)]
 
 
+@pytest.mark.parametrize("disturbed", [30, 300, 500, 1000])
+def test_a_reset_leaves_nothing_of_what_was_before(disturbed, seed):
+    rng = random.Random(seed)
+    passes = [Pass(rng, preset("tiny"), (rng.randint(2, 8), rng.randint(2, 9), 1, 5)) for _ in range(3)]
+    got, _ = simulate(preset("tiny"), passes, seed=seed, disturbed=disturbed)
+    assert got == [psum for p in passes for psum in p.psums(preset("tiny"))]
+
+
+@pytest.mark.parametrize("psum_memory", ["lut_ram", "block_ram"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_one_mac_every_cycle(shape):
+def test_one_mac_every_cycle(shape, psum_memory):
     """Across taps, positions and passes, from the first MAC to the last, also for p = 1 and a full ring."""
-    config = preset("orris-168")
+    config = preset("orris-168").derive({"scratchpads": {"psum_memory": psum_memory}})
     passes = [Pass(random.Random(n), config, shape) for n in range(6)]
     for p in passes:
         p.join, p.forward, p.each, p.below = 0, 0, 0, []

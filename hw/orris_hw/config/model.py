@@ -28,11 +28,15 @@ class Array(_Part):
 
 
 class Scratchpads(_Part):
-    """Depths in words, per PE."""
+    """Depths in words, and memories, per PE."""
 
     filter: int = Field(ge=8, le=1024, description="filter values per bank (there are two banks): p*q*S")
     ifmap: int = Field(ge=4, le=63, description="ifmap values of the sliding window: q*S")
     psum: int = Field(ge=1, le=64, description="partial sums: p")
+    psum_memory: Literal["lut_ram", "block_ram"] = Field(
+        default="lut_ram",
+        description='what holds partial sums; "block_ram": they are read a cycle ahead, into a register',
+    )
 
 
 class GlobalBuffer(_Part):

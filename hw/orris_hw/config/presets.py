@@ -73,7 +73,7 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "one PE and firmware, for the iCE40UP5K of an iCEBreaker",
         dict(
             array=dict(rows=1, columns=1),
-            scratchpads=dict(filter=512, ifmap=32, psum=32),
+            scratchpads=dict(filter=512, ifmap=32, psum=32, psum_memory="block_ram"),
             global_buffer=dict(banks=4, depth=1024),
             networks=dict(psum_bits=32),
             post_processing=dict(channels=512),
@@ -86,7 +86,7 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "one PE and firmware, for the GW1NR-9C of a Tang Nano 9K",
         dict(
             array=dict(rows=1, columns=1),
-            scratchpads=dict(filter=512, ifmap=32, psum=32),
+            scratchpads=dict(filter=512, ifmap=32, psum=32, psum_memory="block_ram"),
             global_buffer=dict(banks=2, depth=512),
             networks=dict(psum_bits=32),
             post_processing=dict(channels=256),

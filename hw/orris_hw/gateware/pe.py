@@ -76,7 +76,7 @@ class PE(wiring.Component):
     psum scratchpad where the sum does not change (`zero_gating`).
 
     Pipeline: issue, ifmap scratchpad, filter scratchpad, operands, product, accumulate, join. It maps to
-    one block RAM (filters), LUT RAM (ifmap, psum) and one DSP multiplier.
+    one block RAM (filters), LUT RAM (ifmap, and psum by `scratchpads.psum_memory`) and one DSP multiplier.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class PE(wiring.Component):
         fields = [group[k] for group in (sizes, ends) for k in reversed(range(len(group)))]
         m.d.comb += [following[name].eq(fields[PassField[name.upper()]]) for name, _ in state]
         active, loading, loaded = Signal(), Signal(), Signal()
-        load_word = Signal(range(spads.filter))
+        load_word = Signal(range(spads.filter), reset_less=True)  # cleared by the fields of a pass
         filter_bank = Signal()  # the one that is read; the other is loaded, so that no word is both at once
         m.submodules.filter_spad = filter_spad = memory.Memory(
             shape=signed(config.data_width), depth=2 << len(load_word), init=[]
@@ -144,7 +144,7 @@ class PE(wiring.Component):
         ]
         with m.If(accept):
             with m.If(beat.parameter):
-                m.d.sync += loading.eq(1)
+                m.d.sync += [loading.eq(1), load_word.eq(0)]
                 with m.If(beat.field >= PassField.FORWARD):
                     m.d.sync += ends.eq(Cat(beat.data[:FIELD_BITS], ends))
                 with m.Else():
@@ -159,7 +159,6 @@ class PE(wiring.Component):
                 current.eq(following),
                 loaded.eq(0),
                 loading.eq(0),
-                load_word.eq(0),
                 draining.eq(1),
             ]
 
@@ -228,11 +227,12 @@ class PE(wiring.Component):
             m.d.sync += tap.eq(0)
         with m.Elif(last_issue):
             m.d.sync += tap.eq(tap + 1)
-        # Told by registers whether the next pass's are taken, so that no adder follows on `switch`.
+        # Told by registers whether the next pass's are taken, so that nothing follows on `switch`: without a
+        # pass they are taken all the time.
         positions = Mux(
             last_position | ~active, Cat(following.positions_low, following.positions_high), position
         )
-        with m.If(switch | end_of_position):
+        with m.If(end_of_position | ~active):
             m.d.sync += position.eq(positions - 1)
         # The next position starts at the oldest word, unless its last tap frees that and all before it.
         with m.If(last_issue):
@@ -283,7 +283,7 @@ class PE(wiring.Component):
                 ]
         # Filters are read in the order in which they came, anew for each position.
         filter_read = filter_spad.read_port()
-        filter_word = Signal.like(load_word)
+        filter_word = Signal(load_word.shape())
         last_word = Signal(reset_less=True)  # of the position
         with m.If(enable):
             m.d.sync += last_word.eq(last_filter & last_tap)
@@ -314,18 +314,15 @@ class PE(wiring.Component):
         )
         psum_write = psum_spad.write_port()
         psum_read = psum_spad.read_port(domain="comb")
-        before = Signal(signed(config.sum_width), reset_less=True)  # the sum so far
         entering, summing = about["operands"], about["product"]
+        at_once = spads.psum_memory == "lut_ram"  # read as it is added to, else a cycle before
+        stage = "product" if at_once else "operands"
         m.d.comb += [
-            psum_read.addr.eq(entering.filter),
+            psum_read.addr.eq(about[stage].filter),
             events.spad_psum_read.eq(
-                enable & valid["operands"] & ~entering.first_tap & ~(zero["operands"] & ~entering.last_tap)
+                enable & valid[stage] & ~about[stage].first_tap & (~zero[stage] | about[stage].last_tap)
             ),
         ]
-        with m.If(enable & entering.first_tap):
-            m.d.sync += before.eq(0)
-        with m.Elif(events.spad_psum_read):
-            m.d.sync += before.eq(psum_read.data)
         with m.If(enable):
             with m.If(zero["operands"]):
                 m.d.sync += product.eq(0)
@@ -346,8 +343,20 @@ class PE(wiring.Component):
         fixed_point = config.arithmetic == "fixed_point"
         term = product >> leaving.flags.shift if fixed_point else product
         own = Signal(signed(config.sum_width), reset_less=True)  # the sum before
-        repeats = Signal()  # it is the one to add to (p = 1), and was not yet in the scratchpad when read
-        exact = term + Mux(repeats, own, before)
+        so_far = Signal(signed(config.sum_width))
+        if at_once:
+            m.d.comb += so_far.eq(Mux(summing.first_tap, 0, psum_read.data))
+        else:
+            read = Signal.like(own)
+            repeats = Signal()  # `own` is the one to add to (p = 1), and was not yet there when read
+            m.d.comb += so_far.eq(Mux(repeats, own, read))
+            with m.If(enable):
+                m.d.sync += repeats.eq(psum_write.en & (psum_write.addr == psum_read.addr))
+            with m.If(enable & entering.first_tap):
+                m.d.sync += read.eq(0)
+            with m.Elif(events.spad_psum_read):
+                m.d.sync += read.eq(psum_read.data)
+        exact = term + so_far
         total = Signal(signed(config.sum_width))
         m.d.comb += [
             total.eq(saturate(exact, config.sum_width) if fixed_point else exact),
@@ -366,6 +375,8 @@ class PE(wiring.Component):
         end_after = Signal(reset_less=True)  # the last psum to be passed on is the pass's last
         own_valid, own_end, own_flags = Signal(), Signal(reset_less=True), Signal(PassFlags, reset_less=True)
         below = Signal(signed(config.link_width), reset_less=True)
+        # Gates, where a zero loaded into a register would be a reset more.
+        own_counts, below_counts = Signal(reset_less=True), Signal(reset_less=True)
         m.d.comb += [
             departs.eq(valid["product"] & summing.last_tap),
             joins.eq(departs & leaving.flags.join),
@@ -381,22 +392,21 @@ class PE(wiring.Component):
         with m.If(forwards):
             m.d.sync += [
                 to_forward.eq(to_forward - 1),
-                own.eq(0),
+                own_counts.eq(0),
+                below_counts.eq(1),
                 own_end.eq(end_after & (to_forward == 1)),
             ]
         with m.If(enable):
             m.d.sync += [
                 own.eq(total),
+                own_counts.eq(1),
+                below_counts.eq(leaving.flags.join),
                 own_flags.eq(leaving.flags),
                 own_end.eq(summing.end & (leaving.forward == 0)),
-                repeats.eq(psum_write.en & (psum_write.addr == psum_read.addr)),
             ]
-        # In branches of their own: synthesis turns the zero into a reset.
-        with m.If(enable & ~leaving.flags.join):
-            m.d.sync += below.eq(0)
-        with m.Elif(enable | forwards):
+        with m.If(enable | forwards):
             m.d.sync += below.eq(self.psum_in.payload.psum)
-        joined = own + below
+        joined = Mux(own_counts, own, 0) + Mux(below_counts, below, 0)
         m.d.comb += [
             leave.i.payload.psum.eq(saturate(joined, config.link_width) if fixed_point else joined),
             leave.i.payload.first.eq(own_flags.first),
