@@ -195,13 +195,12 @@ class PE(wiring.Component):
         filter_index, tap = Signal.like(current.filters), Signal.like(current.taps)
         position = Signal(POSITION_BITS, reset_less=True)  # positions after this one, minus one
         first_filter, last_filter = Signal(), Signal()
-        first_tap, last_tap, last_position = Signal(), Signal(), Signal()
+        last_tap, last_position = Signal(), Signal()
         m.d.comb += [
             available.eq(here != coming),
             issue.eq(active & available & enable),
             first_filter.eq(filter_index == 0),
             last_filter.eq(filter_index == current.filters),
-            first_tap.eq(tap == 0),
             last_tap.eq(tap == current.taps),
             last_position.eq(position.all()),
             last_issue.eq(issue & last_filter),
@@ -244,28 +243,13 @@ class PE(wiring.Component):
 
         # -- ifmap value, then filter value --------------------------------------------------------
         # What travels with a multiply-accumulate; `zero` joins once the ifmap value is known.
-        step_shape = data.StructLayout(
-            {
-                "filter": filter_index.shape(),
-                "first_tap": 1,
-                "last_tap": 1,
-                "begin": 1,
-                "end": 1,
-            }
-        )
+        step_shape = data.StructLayout({"last_filter": 1, "last_tap": 1, "end": 1})
         issued = Signal(step_shape)
-        begins = Signal()  # the next multiply-accumulate is the pass's first
         m.d.comb += [
-            issued.filter.eq(filter_index),
-            issued.first_tap.eq(first_tap),
+            issued.last_filter.eq(last_filter),
             issued.last_tap.eq(last_tap),
-            issued.begin.eq(begins),
             issued.end.eq(end_of_pass),
         ]
-        with m.If(switch):
-            m.d.sync += begins.eq(1)
-        with m.Elif(issue):
-            m.d.sync += begins.eq(0)
         names = ("ifmap", "filter", "operands", "product")
         valid = {name: Signal(name=f"{name}_valid") for name in names}
         about = {name: Signal(step_shape, name=f"{name}_about", reset_less=True) for name in names}
@@ -284,9 +268,7 @@ class PE(wiring.Component):
         # Filters are read in the order in which they came, anew for each position.
         filter_read = filter_spad.read_port()
         filter_word = Signal(load_word.shape())
-        last_word = Signal(reset_less=True)  # of the position
-        with m.If(enable):
-            m.d.sync += last_word.eq(last_filter & last_tap)
+        last_word = about["ifmap"].last_filter & about["ifmap"].last_tap  # of the position
         with m.If(enable & valid["ifmap"] & last_word):
             m.d.sync += filter_word.eq(0)
         with m.Elif(enable & valid["ifmap"]):
@@ -314,13 +296,24 @@ class PE(wiring.Component):
         )
         psum_write = psum_spad.write_port()
         psum_read = psum_spad.read_port(domain="comb")
-        entering, summing = about["operands"], about["product"]
         at_once = spads.psum_memory == "lut_ram"  # read as it is added to, else a cycle before
         stage = "product" if at_once else "operands"
+        reading, summing = about[stage], about["product"]
+        # Which sum it is, is counted anew where it is read.
+        read_filter, read_first_tap = Signal.like(current.filters), Signal(init=1)
+        with m.If(enable & valid[stage] & reading.last_filter):
+            m.d.sync += [read_filter.eq(0), read_first_tap.eq(reading.last_tap)]
+        with m.Elif(enable & valid[stage]):
+            m.d.sync += read_filter.eq(read_filter + 1)
+        sum_filter, first_tap = read_filter, read_first_tap  # at the product
+        if not at_once:
+            sum_filter, first_tap = Signal.like(read_filter, reset_less=True), Signal(reset_less=True)
+            with m.If(enable):
+                m.d.sync += [sum_filter.eq(read_filter), first_tap.eq(read_first_tap)]
         m.d.comb += [
-            psum_read.addr.eq(about[stage].filter),
+            psum_read.addr.eq(read_filter),
             events.spad_psum_read.eq(
-                enable & valid[stage] & ~about[stage].first_tap & (~zero[stage] | about[stage].last_tap)
+                enable & valid[stage] & ~read_first_tap & (~zero[stage] | reading.last_tap)
             ),
         ]
         with m.If(enable):
@@ -331,12 +324,15 @@ class PE(wiring.Component):
 
         # The flags of the pass that the product is of: those of the current pass from its first product on.
         leaving = Signal(data.StructLayout({"flags": PassFlags, "forward": FORWARD_BITS}), reset_less=True)
-        with m.If(enable & valid["operands"] & entering.begin):
-            m.d.sync += [
-                leaving.flags.eq(current.flags),
-                leaving.forward.eq(current.forward),
-                settled.eq(1),
-            ]
+        begins = Signal(init=1)  # the next product is the pass's first
+        with m.If(enable & valid["operands"]):
+            m.d.sync += begins.eq(about["operands"].end)
+            with m.If(begins):
+                m.d.sync += [
+                    leaving.flags.eq(current.flags),
+                    leaving.forward.eq(current.forward),
+                    settled.eq(1),
+                ]
         with m.If(switch):
             m.d.sync += settled.eq(0)
 
@@ -345,14 +341,14 @@ class PE(wiring.Component):
         own = Signal(signed(config.sum_width), reset_less=True)  # the sum before
         so_far = Signal(signed(config.sum_width))
         if at_once:
-            m.d.comb += so_far.eq(Mux(summing.first_tap, 0, psum_read.data))
+            m.d.comb += so_far.eq(Mux(first_tap, 0, psum_read.data))
         else:
             read = Signal.like(own)
             repeats = Signal()  # `own` is the one to add to (p = 1), and was not yet there when read
             m.d.comb += so_far.eq(Mux(repeats, own, read))
             with m.If(enable):
                 m.d.sync += repeats.eq(psum_write.en & (psum_write.addr == psum_read.addr))
-            with m.If(enable & entering.first_tap):
+            with m.If(enable & read_first_tap):
                 m.d.sync += read.eq(0)
             with m.Elif(events.spad_psum_read):
                 m.d.sync += read.eq(psum_read.data)
@@ -360,10 +356,10 @@ class PE(wiring.Component):
         total = Signal(signed(config.sum_width))
         m.d.comb += [
             total.eq(saturate(exact, config.sum_width) if fixed_point else exact),
-            psum_write.addr.eq(summing.filter),
+            psum_write.addr.eq(sum_filter),
             psum_write.data.eq(total),
             psum_write.en.eq(
-                enable & valid["product"] & ~summing.last_tap & (~zero["product"] | summing.first_tap)
+                enable & valid["product"] & ~summing.last_tap & (~zero["product"] | first_tap)
             ),
             events.spad_psum_write.eq(psum_write.en),
         ]
