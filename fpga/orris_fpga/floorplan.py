@@ -11,8 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_OF_PE = re.compile(r"\brow_(\d+)\.pe_tile_(\d+)\.pe\b")
-"""In a cell's name: its PE's row and column."""
+from .placement.fabric import LFE5U_85F as FABRIC
+from .placement.fabric import memory_site, multiplier_site
+
+_OF_PE = re.compile(r"\brow_(\d+)\.pe_tile_(\d+)\.")
+
+
+def pe_of(name: str) -> tuple[int, int] | None:
+    """Row and column of the PE in whose tile a cell of that name is, None for others."""
+    match = _OF_PE.search(name)
+    return (int(match[1]), int(match[2])) if match else None
+
 
 
 @dataclass(frozen=True)
@@ -40,9 +49,8 @@ class Floorplan:
         """
         found: dict[tuple[str, int, int], dict[str, Any]] = {}
         for name, cell in module["cells"].items():
-            place = _OF_PE.search(name)
-            if place and cell["type"] in _GRIDS:
-                found.setdefault((cell["type"], int(place[1]), int(place[2])), cell)
+            if cell["type"] in _GRIDS and (place := pe_of(name)):
+                found.setdefault((cell["type"], *place), cell)
         if not found:
             return 0
         rows, columns = 1 + max(row for _, row, _ in found), 1 + max(column for *_, column in found)
@@ -79,18 +87,15 @@ def _lfe5u_85f() -> Floorplan:
     psums leave and into which operands enter, lies next to the fourth row of block RAMs, which is left to
     the global buffer as the first groups are.
     """
-    groups = [13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114]
-    bands = [(58, 70), (34, 46), (10, 22)]
-    multipliers = [(0, 0), (1, 1), (4, 4), (5, 5)]  # offset, number in its group
-    memories = [(0, 0), (2, 1), (4, 2), (6, 3)]
+    columns = FABRIC.groups[1:]
+    multiplier_rows, memory_rows = FABRIC.multiplier_rows[::-1], FABRIC.memory_rows[-2::-1]
     return Floorplan(
         tuple(
-            tuple(f"X{x + offset}/Y{y}/MULT18_{number}" for x in groups)
-            for y, _ in bands for offset, number in multipliers
+            tuple(multiplier_site(x, y, index) for x in columns)
+            for y in multiplier_rows for index in range(4)
         ),
         tuple(
-            tuple(f"X{x + offset}/Y{y}/EBR{number}" for x in groups)
-            for _, y in bands for offset, number in memories
+            tuple(memory_site(x, y, index) for x in columns) for y in memory_rows for index in range(4)
         ),
     )  # fmt: skip
 

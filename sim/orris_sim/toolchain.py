@@ -38,7 +38,7 @@ def verilator_environment() -> dict[str, str]:
     return os.environ | {"VERILATOR_ROOT": str(root), "PATH": path}
 
 
-def compiler() -> str:
+def cpp_compiler() -> str:
     """The C++ compiler: $CXX or g++.
 
     Raises
@@ -49,6 +49,18 @@ def compiler() -> str:
     name = os.environ.get("CXX", "g++")
     if shutil.which(name.split()[0]) is None:
         raise SimulationError(f"there is no C++ compiler '{name}': install g++, or set CXX to yours")
+    return name
+
+
+def compiler() -> str:
+    """The C++ compiler, where all else is there that building a simulator needs.
+
+    Raises
+    ------
+    SimulationError
+        If something is missing.
+    """
+    name = cpp_compiler()
     for tool in ("make", "perl"):
         if shutil.which(tool) is None:
             raise SimulationError(f"there is no '{tool}', which building the simulator needs: install it")

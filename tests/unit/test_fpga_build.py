@@ -204,6 +204,9 @@ def test_a_build_does_what_its_board_asks_for(monkeypatch, tmp_path):
         "register": cell("TRELLIS_FF", {}, {"Q": [2]}),
         "grid.row_0.pe_tile_0.pe.filter_spad": cell("DP16KD", {}, {}),
     }
+    cells["grid.row_0.pe_tile_0.pe.filter_spad"]["parameters"] = {
+        "DATA_WIDTH_A": "100100", "DATA_WIDTH_B": "100100"
+    }
     netlist = {"modules": {"orris": {"ports": {}, "cells": cells, "netnames": {"q": {"bits": [1002]}}}}}
 
     def tool(command, directory, log):

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..floorplan import Floorplan
 from ..gateware.system import Memory
+from ..placement.fabric import Fabric
 from ..wide_registers import MOST_READERS
 
 
@@ -28,6 +29,7 @@ class Board:
     least_reset : flip-flops that a reset is for, `synthesis.mapping`; 0 leaves the choice to Yosys.
     most_readers : pins that one register may drive, on an ECP5; `copy_wide_registers`.
     floorplan : sites for the PEs of an array; None leaves them to the placer.
+    fabric : of an ECP5 that our own placer, `placement`, takes; None leaves placement to nextpnr.
     """
 
     name: str
@@ -43,3 +45,4 @@ class Board:
     least_reset: int = 0
     most_readers: int = MOST_READERS
     floorplan: Floorplan | None = None
+    fabric: Fabric | None = None

@@ -6,6 +6,7 @@ from amaranth_boards.ulx3s import ULX3S_25F_Platform, ULX3S_85F_Platform
 
 from ..floorplan import LFE5U_85F
 from ..gateware.clocks import Ecp5Pll
+from ..placement import fabric
 from ..sdram.chips import AS4C16M16, IS42S16160G, slowest
 from .board import Board
 
@@ -27,6 +28,7 @@ ULX3S_85F = _common(
     least_reset=60,
     most_readers=1024,
     floorplan=LFE5U_85F,
+    fabric=fabric.LFE5U_85F,
 )
 ULX3S_25F = _common(
     name="ulx3s-25f",

@@ -1,19 +1,13 @@
 """The SDRAM chip's behavioural model, for Python."""
 
 import ctypes
-import hashlib
-import subprocess
-import tempfile
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orris_hw.cache import cache_directory
-from orris_sim.toolchain import compiler
-
-from ..errors import BoardError
+from ..compiled import compile_cached
 from .chips import SdramChip
 
 SOURCES = tuple(Path(__file__).with_name(f"chip_model.{ending}") for ending in ("cpp", "hpp"))
@@ -81,20 +75,7 @@ class SdramModel:
 
 
 def _library() -> ctypes.CDLL:
-    command = [*compiler().split(), "-std=gnu++17", "-O2", "-shared", "-fPIC"]
-    identity = hashlib.sha256("\0".join([*command, *(path.read_text() for path in SOURCES)]).encode())
-    path = cache_directory() / "sdram" / f"{identity.hexdigest()[:24]}.so"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as directory:
-            made = Path(directory) / "model.so"
-            result = subprocess.run(
-                [*command, "-o", str(made), str(SOURCES[0])], capture_output=True, text=True, check=False
-            )
-            if result.returncode:
-                complaint = (result.stderr.splitlines() or ["no message"])[0]
-                raise BoardError(f"the C++ compiler failed on the SDRAM model: {complaint}")
-            made.replace(path)
+    path = compile_cached(SOURCES, ["-O2", "-shared", "-fPIC"], "sdram", "the SDRAM model")
     library = ctypes.CDLL(str(path))
     model = ctypes.c_void_p
     types = {

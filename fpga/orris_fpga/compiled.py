@@ -1,0 +1,44 @@
+"""C++ of ours, compiled with the user's compiler on first use and kept for each content."""
+
+import hashlib
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from orris_hw.cache import cache_directory
+from orris_sim.toolchain import cpp_compiler
+
+from .errors import BoardError
+
+
+def compile_cached(sources: Sequence[Path], options: Sequence[str], name: str, what: str) -> Path:
+    """A compiled program or library; several processes may ask for it at once.
+
+    Parameters
+    ----------
+    sources : the file to compile, and the files that it includes.
+    options : of the compiler, besides the standard.
+    name : of the directory in the cache.
+    what : it is, for the user.
+
+    Raises
+    ------
+    OrrisError
+        There is no C++ compiler, or it fails.
+    """
+    command = [*cpp_compiler().split(), "-std=gnu++17", *options]
+    identity = hashlib.sha256("\0".join([*command, *(path.read_text() for path in sources)]).encode())
+    path = cache_directory() / name / identity.hexdigest()[:24]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as directory:
+            made = Path(directory) / "made"
+            result = subprocess.run(
+                [*command, "-o", str(made), str(sources[0])], capture_output=True, text=True, check=False
+            )
+            if result.returncode:
+                complaint = (result.stderr.splitlines() or ["no message"])[0]
+                raise BoardError(f"the C++ compiler failed on {what}: {complaint}")
+            made.replace(path)
+    return path

@@ -1,0 +1,241 @@
+// Simulated annealing: which moves are tried, and how temperature, radius and weights go.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+#include "design.h"
+#include "moves.h"
+#include "random.h"
+#include "settings.h"
+#include "timing.h"
+#include "wirelength.h"
+
+class Annealing {
+ public:
+  Annealing(Design& design, const Settings& settings, Timing& timing)
+      : design_(design), settings_(settings), timing_(timing), random_(static_cast<uint64_t>(settings.seed)),
+        wirelength_(design), moves_(design, wirelength_, random_) {
+    for (size_t index = 0; index < design.cells.size(); index++) {
+      const Cell& cell = design.cells[index];
+      movable_ += !cell.fixed;
+      if (cell.kind == kLut && cell.mode == kLogic && cell.partner < 0 && !cell.fixed) {
+        free_luts_.push_back(static_cast<int>(index));
+      }
+      if (cell.kind == kFlipFlop && !cell.bound) flip_flops_.push_back(static_cast<int>(index));
+    }
+  }
+
+  // From a legal start on. Prints a line for the start and for each phase: phase, phases, wirelength in tiles,
+  // slowest path in ns.
+  void run() {
+    wirelength_.measure_all();
+    report(0, look_at_timing());
+    const int phases = std::max(1, static_cast<int>(settings_.phases));
+    const long tries = static_cast<long>(settings_.moves_per_cell * movable_) / phases;
+    moves_.temperature = settings_.temperature;
+    radius_ = static_cast<int>(settings_.radius);
+    for (int phase = 0; phase < phases; phase++) {
+      for (long i = 0; i < tries; i++) try_a_move();
+      const float slowest = look_at_timing();
+      if (phase >= settings_.congestion_phase) {
+        wirelength_.look_at_congestion(settings_.congestion_weight, settings_.capacity, kCongestionKept);
+      }
+      report(phase + 1, slowest);
+      const double done = (phase + 1.0) / phases;
+      moves_.temperature = phase >= phases - kColdPhases ? kCold : settings_.temperature * std::pow(settings_.cooling, done);
+      radius_ = std::max(2, static_cast<int>(static_cast<int>(settings_.radius) * (1 - done) + kLastRadius * done));
+    }
+  }
+
+ private:
+  static constexpr double kCongestionKept = 0.6, kCold = 1e-6, kLastRadius = 2.5;
+  static constexpr int kColdPhases = 3;     // at the end take what is better only
+  static constexpr int kManyPins = 60;      // nets of more do not say where to go
+  static constexpr int kAimRadius = 3;
+
+  float look_at_timing() {
+    design_.drop_connections();
+    const float slowest = timing_.update_weights(settings_.period, settings_.timing_weight);
+    timing_.add_slow_connections(settings_.period, settings_.connection_share, settings_.connection_weight);
+    wirelength_.measure_all();
+    return slowest;
+  }
+
+  void report(int phase, float slowest) const {
+    std::printf("phase %d %d %.0f %.2f\n", phase, static_cast<int>(settings_.phases), wirelength_.half_perimeters(), slowest);
+    std::fflush(stdout);
+  }
+
+  // LUTs and flip-flops are tried by how many there are and by how much they gain.
+  void try_a_move() {
+    const unsigned kind = random_.below(1000);
+    if (kind < 450) {
+      if (!free_luts_.empty()) try_lut(free_luts_[random_.below(static_cast<unsigned>(free_luts_.size()))]);
+    } else if (kind < 700) {
+      if (!flip_flops_.empty()) try_flip_flop(flip_flops_[random_.below(static_cast<unsigned>(flip_flops_.size()))]);
+    } else if (kind < 950) {
+      if (!flip_flops_.empty()) try_slice(flip_flops_[random_.below(static_cast<unsigned>(flip_flops_.size()))]);
+    } else if (kind < 990) {
+      try_tile(static_cast<int>(random_.below(static_cast<unsigned>(design_.tiles.size()))));
+    } else if (kind < 998) {
+      if (!design_.chains.empty()) try_chain(design_.chains[random_.below(static_cast<unsigned>(design_.chains.size()))]);
+    } else {
+      const int sites_of = static_cast<int>(random_.below(2));
+      const unsigned count = static_cast<unsigned>(design_.sites[sites_of].size());
+      if (count == 0) return;
+      const int a = static_cast<int>(random_.below(count)), b = static_cast<int>(random_.below(count));
+      moves_.swap_sites(sites_of, a, b);
+    }
+  }
+
+  // Far moves are for the cell's own good: what lies there would come from far as well, so they go to free
+  // places only.
+  bool far(int tile, int other, int radii = 2) const {
+    const Tile &a = design_.tiles[tile], &b = design_.tiles[other];
+    return std::abs(a.x - b.x) + std::abs(a.y - b.y) > radii * radius_;
+  }
+
+  void try_lut(int lut) {
+    const int to = aim(lut);
+    const Tile& tile = design_.tiles[to];
+    int slot = static_cast<int>(random_.below(kSlots));
+    if (far(design_.cells[lut].tile, to)) {
+      int full = 0;
+      while (full < kSlots && tile.luts[slot] >= 0) slot = (slot + 1) % kSlots, full++;
+      if (full == kSlots) return;
+    }
+    const int other = tile.luts[slot];
+    if (other == lut || design_.immovable(other) || (other >= 0 && design_.cells[other].partner >= 0)) return;
+    moves_.swap_slots(design_.cells[lut].tile, design_.cells[lut].slot, to, slot, true, false);
+  }
+
+  // To a slot whose neighbour has the same enable; a pair takes its LUT along.
+  void try_flip_flop(int flip_flop) {
+    const Cell& cell = design_.cells[flip_flop];
+    const int to = aim_pair(cell, flip_flop);
+    const int start = static_cast<int>(random_.below(kSlots));
+    if (to != cell.tile && crowded_by_others(design_.tiles[to], cell.control)) return;
+    for (int i = 0; i < kSlots; i++) {
+      const int slot = (start + i) % kSlots;
+      bool with_luts;
+      if (!takes_flip_flop(cell, to, slot, with_luts)) continue;
+      moves_.swap_slots(cell.tile, cell.slot, to, slot, with_luts, true);
+      return;
+    }
+  }
+
+  // Whether flip-flops of another control could not be swapped away: a tile with more than one of them.
+  bool crowded_by_others(const Tile& tile, int control) const {
+    int held = 0;
+    bool others = false;
+    for (const int cell : tile.flip_flops) {
+      held += cell >= 0;
+      others = others || (cell >= 0 && design_.cells[cell].control != control);
+    }
+    return others && held > 1;
+  }
+
+  bool takes_flip_flop(const Cell& cell, int to, int slot, bool& with_luts) const {
+    const Tile &from = design_.tiles[cell.tile], &tile = design_.tiles[to];
+    const int neighbour = tile.flip_flops[slot ^ 1];
+    if (neighbour >= 0 && design_.cells[neighbour].enable != cell.enable) return false;
+    const int other = tile.flip_flops[slot];
+    if (far(cell.tile, to) && (other >= 0 || (cell.paired && tile.luts[slot] >= 0))) return false;
+    with_luts = cell.paired || (other >= 0 && design_.cells[other].paired);
+    if (with_luts && (design_.immovable(tile.luts[slot]) || design_.immovable(from.luts[cell.slot]))) return false;
+    if (other < 0) return true;
+    const int left_behind = from.flip_flops[cell.slot ^ 1];
+    return left_behind < 0 || design_.cells[left_behind].enable == design_.cells[other].enable ||
+           (to == cell.tile && left_behind == other);
+  }
+
+  void try_slice(int flip_flop) {
+    const Cell& cell = design_.cells[flip_flop];
+    const int slice = cell.slot / 2, to = aim_pair(cell, flip_flop);
+    const Tile& tile = design_.tiles[to];
+    int other = static_cast<int>(random_.below(kSlots / 2));
+    for (int i = 0; i < kSlots / 2; i++, other = (other + 1) % (kSlots / 2)) {
+      if (to == cell.tile && other == slice) continue;
+      if (!design_.immovable(tile.luts[2 * other]) && !design_.immovable(tile.luts[2 * other + 1])) break;
+    }
+    if (far(cell.tile, to)) {
+      int full = 0;
+      while (full < kSlots / 2 && !free_slice(tile, other)) other = (other + 1) % (kSlots / 2), full++;
+      if (full == kSlots / 2) return;
+    }
+    moves_.swap_slices(cell.tile, slice, to, other);
+  }
+
+  static bool free_slice(const Tile& tile, int slice) {
+    const int slot = 2 * slice;
+    return tile.luts[slot] < 0 && tile.luts[slot + 1] < 0 && tile.flip_flops[slot] < 0 && tile.flip_flops[slot + 1] < 0;
+  }
+
+  void try_tile(int tile) {
+    const Tile& from = design_.tiles[tile];
+    const int at = static_cast<int>(random_.below(2 * kSlots));
+    const int cell = at < kSlots ? from.luts[at] : from.flip_flops[at - kSlots];
+    const int to = cell >= 0 ? aim(cell) : pick(from.x, from.y);
+    if (to != tile && !far(tile, to)) moves_.swap_strips(tile, to, 1);
+  }
+
+  void try_chain(const std::vector<int>& chain) {
+    const int held = static_cast<int>(random_.below(static_cast<unsigned>(chain.size())));
+    const Tile& aimed = design_.tiles[aim(chain[held])];
+    const int to = design_.tile_at(aimed.x - held / kSlots, aimed.y);
+    const int from = design_.cells[chain[0]].tile;
+    if (to >= 0 && !far(from, to, 3)) moves_.swap_strips(from, to, Design::tiles_of(chain));
+  }
+
+  // A tile round a place, at most the radius away.
+  int pick(int x, int y) { return pick(x, y, radius_); }
+
+  int pick(int x, int y, int radius) {
+    for (;;) {
+      const int tile = near(x, y, radius);
+      if (tile >= 0) return tile;
+    }
+  }
+
+  int near(int x, int y, int radius) {
+    const int to_x = x - radius + static_cast<int>(random_.below(2 * radius + 1));
+    const int to_y = y - radius + static_cast<int>(random_.below(2 * radius + 1));
+    return design_.tile_at(to_x, to_y);
+  }
+
+  // A tile for a cell: three times of four near another cell of one of its nets, or in the middle of such a net.
+  int aim(int cell) {
+    const auto& nets = design_.nets_of[cell];
+    if (nets.empty() || (random_.next() & 3) == 0) return pick(design_.column(cell), design_.row(cell));
+    for (int i = 0; i < 3; i++) {
+      const Net& net = design_.nets[nets[random_.below(static_cast<unsigned>(nets.size()))]];
+      if (net.count > kManyPins) continue;
+      const int other = design_.pins[net.first + static_cast<int>(random_.below(net.count))];
+      if (other == cell) continue;
+      const bool middle = (random_.next() & 1) != 0;
+      const int x = middle ? (net.box.x0 + net.box.x1) / 2 : design_.column(other);
+      const int y = middle ? (net.box.y0 + net.box.y1) / 2 : design_.row(other);
+      const int tile = near(x, y, std::min(radius_, kAimRadius));
+      if (tile >= 0) return tile;
+    }
+    return pick(design_.column(cell), design_.row(cell));
+  }
+
+  // For a flip-flop, or as often for the LUT that it moves with.
+  int aim_pair(const Cell& cell, int flip_flop) {
+    return aim(cell.paired && (random_.next() & 1) != 0 ? cell.partner : flip_flop);
+  }
+
+  Design& design_;
+  const Settings& settings_;
+  Timing& timing_;
+  Random random_;
+  Wirelength wirelength_;
+  Moves moves_;
+  int radius_ = 0;
+  double movable_ = 0;
+  std::vector<int> free_luts_, flip_flops_;
+};

