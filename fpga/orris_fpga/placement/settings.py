@@ -14,7 +14,8 @@ class AnnealerSettings:
     temperature : at the start, in tiles of wire that a move may cost.
     cooling : share of the temperature that is left at the end.
     radius : of moves at the start, in tiles.
-    slack : share of the clock period that paths should leave: routes are longer than estimates.
+    slack : share of the clock period that paths should leave: the slowest take longer than aimed at, and routes
+        longer than estimated.
     global_timing_weight : by which nets of slow paths count more in global placement.
     timing_weight : the same in annealing.
     connection_weight : by which the connections of a slow path count, beside their nets.
@@ -30,7 +31,7 @@ class AnnealerSettings:
     temperature: float = 2.5
     cooling: float = 0.005
     radius: int = 12
-    slack: float = 0.04
+    slack: float = 0.25
     global_timing_weight: float = 4
     timing_weight: float = 1
     connection_weight: float = 3
