@@ -14,8 +14,8 @@ class AnnealerSettings:
     temperature : at the start, in tiles of wire that a move may cost.
     cooling : share of the temperature that is left at the end.
     radius : of moves at the start, in tiles.
-    slack : share of the clock period that paths should leave: the slowest take longer than aimed at, and routes
-        longer than estimated.
+    slack : share of the clock period that paths should leave: the slowest take longer than aimed at, and
+        routes longer than estimated.
     global_timing_weight : by which nets of slow paths count more in global placement.
     timing_weight : the same in annealing.
     connection_weight : by which the connections of a slow path count, beside their nets.
