@@ -5,9 +5,10 @@ import random
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
+from orris_fpga.gateware.axi_registers import AxiRegisters
 from orris_fpga.gateware.axi_switch import AxiSwitch
 from orris_fpga.gateware.axi_words import AxiWords
 from orris_fpga.gateware.block_memory import BlockMemory
@@ -17,7 +18,7 @@ WORDS = 64
 
 
 class Shared(wiring.Component):
-    """Two masters at one on-chip memory."""
+    """Two masters at one on-chip memory, one of them behind registers."""
 
     masters: In(Axi4Signature()).array(2)
 
@@ -26,8 +27,10 @@ class Shared(wiring.Component):
         m.submodules.switch = switch = AxiSwitch()
         m.submodules.words = words = AxiWords(WORDS, in_flight=4)
         m.submodules.memory = memory = BlockMemory(WORDS)
-        for outer, inner in zip(self.masters, switch.masters, strict=True):
-            wiring.connect(m, wiring.flipped(outer), inner)
+        m.submodules.registers = registers = AxiRegisters()
+        wiring.connect(m, wiring.flipped(self.masters[0]), registers.master)
+        wiring.connect(m, registers.slave, switch.masters[0])
+        wiring.connect(m, wiring.flipped(self.masters[1]), switch.masters[1])
         wiring.connect(m, switch.slave, words.axi)
         wiring.connect(m, words.memory, memory.port)
         return m
@@ -118,6 +121,31 @@ def test_two_masters_share_a_memory(variant, seed):
     ]
     simulate(dut, *(master.benches() for master in masters))
     assert [len(master.answers) for master in masters] == [40, 40]
+
+
+def test_registers_cut_every_path(seed):
+    """Nothing of what either side says is seen by the other before the next clock edge."""
+    rng = random.Random(seed)
+    dut = AxiRegisters()
+    sides = {Out: (dut.master, dut.slave), In: (dut.slave, dut.master)}  # who says it, who hears it
+    members = [(name, *sides[member.flow]) for name, member in Axi4Signature().members.items()]
+    told = [getattr(source, name) for name, source, _ in members]
+    heard = [getattr(sink, name) for name, _, sink in members]
+    changes = 0
+
+    async def bench(ctx):
+        nonlocal changes
+        for _ in range(200):
+            before = [ctx.get(signal) for signal in heard]
+            for signal in told:
+                ctx.set(signal, rng.getrandbits(len(signal)))
+            await ctx.delay(1e-8)
+            assert [ctx.get(signal) for signal in heard] == before
+            await ctx.tick()
+            changes += [ctx.get(signal) for signal in heard] != before
+
+    simulate(dut, bench)
+    assert changes > 100
 
 
 def test_a_beat_per_cycle():

@@ -14,6 +14,7 @@ from orris_hw.gateware.axi import DATA_BITS
 from ..errors import BoardError
 from ..link.protocol import Hello
 from ..sdram.chips import SdramChip
+from .axi_registers import AxiRegisters
 from .axi_switch import AxiSwitch
 from .axi_words import AxiWords
 from .block_memory import BlockMemory
@@ -115,7 +116,14 @@ class System(wiring.Component):
         m.submodules.words = words = AxiWords(memory.bytes // 8, in_flight)
         m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx), self.irq.eq(accelerator.irq)]
         wiring.connect(m, link.registers, accelerator.s_axi)
-        wiring.connect(m, accelerator.m_axi, switch.masters[0])
+        if isinstance(memory, SdramChip):
+            # Devices with such a chip are large and fast: the path from the memory's readiness through the
+            # switch into the DMA's queues would be their longest.
+            m.submodules.registers = registers = AxiRegisters()
+            wiring.connect(m, accelerator.m_axi, registers.master)
+            wiring.connect(m, registers.slave, switch.masters[0])
+        else:
+            wiring.connect(m, accelerator.m_axi, switch.masters[0])
         wiring.connect(m, link.memory, switch.masters[1])
         wiring.connect(m, switch.slave, words.axi)
         if isinstance(memory, SdramChip):
