@@ -37,10 +37,6 @@ def absorb_read_registers(module: dict[str, Any]) -> None:
 def _behind(nets: Nets, block: dict[str, Any], port: str) -> dict[str, dict[str, Any]]:
     """The register behind each output of a port; none if they cannot go into the block."""
     connected, told = block["connections"], block["parameters"]
-    if int(told[f"DATA_WIDTH_{port}"], 2) > _PORT_BITS or told[f"REGMODE_{port}"] != "NOREG":
-        return {}
-    if told[f"CLK{port}MUX"] != f"CLK{port}" or connected[f"RST{port}"] != ["0"]:
-        return {}
     found = {}
     for output in (f"DO{port}{bit}" for bit in range(_PORT_BITS)):
         readers = nets.readers(connected[output][0]) if connected.get(output) else []
@@ -50,5 +46,11 @@ def _behind(nets: Nets, block: dict[str, Any], port: str) -> dict[str, dict[str,
         if len(readers) > 1 or register is None or readers[0][1] != "DI" or not plain(register):
             return {}
         found[output] = register
+    if not found:
+        return {}
+    if int(told[f"DATA_WIDTH_{port}"], 2) > _PORT_BITS or told[f"REGMODE_{port}"] != "NOREG":
+        return {}
+    if told[f"CLK{port}MUX"] != f"CLK{port}" or connected[f"RST{port}"] != ["0"]:
+        return {}
     controls = {control(register) for register in found.values()}
     return found if len(controls) == 1 and controls.pop()[0] == connected[f"CLK{port}"][0] else {}

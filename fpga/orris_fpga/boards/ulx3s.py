@@ -22,10 +22,10 @@ ULX3S_85F = _common(
     name="ulx3s-85f",
     title="ULX3S 85F",
     platform=ULX3S_85F_Platform,
-    preset=None,  # 144 PEs are not placed and routed yet
-    clock_hz=80_000_000,
-    # What a large array needs, docs/fpga-timing.md: with many small resets no placer finds a legal place.
-    least_reset=60,
+    preset="ulx3s-85f-96",  # 144 PEs are placed, but their wires do not fit yet: docs/fpga-timing.md
+    clock_hz=60_000_000,
+    # With more resets, and more copies of registers, a full device has no legal placement.
+    least_reset=16,
     most_readers=1024,
     floorplan=LFE5U_85F,
     fabric=fabric.LFE5U_85F,

@@ -57,6 +57,19 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
             control=dict(commands="block_ram", checks=False, counters="few"),
         ),
     ),
+    "ulx3s-85f-96": (
+        "96 of these PEs and 64 kB, which a ULX3S 85F takes today at 60 MHz",
+        dict(
+            array=dict(rows=12, columns=8),
+            scratchpads=dict(filter=192, ifmap=16, psum=16),
+            global_buffer=dict(banks=8, depth=1024, read_ports=1, write_ports=1),
+            networks=dict(ifmap_bits=32, filter_bits=16, psum_bits=4 * 32, spare_sums=0),
+            post_processing=dict(lanes=1, channels=512),
+            vector=dict(lanes=0),
+            zero_gating=False,
+            control=dict(commands="block_ram", checks=False, counters="few"),
+        ),
+    ),
     "ecp5-25f": (
         "six PEs for an ECP5 25F and its 28 multipliers",
         dict(
