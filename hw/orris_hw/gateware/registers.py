@@ -1,6 +1,8 @@
 """The AXI4-Lite register block."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -29,7 +31,7 @@ class Registers(wiring.Component):
     """Control, status, settings, identity and performance counters, as `orris_hw.register_map` lays them out.
 
     One write and one read at a time, independent of each other. Latency: writes 2 cycles from the later of
-    AW and W to B; reads 3 cycles from AR to R, a counter's LO 9 to len(counters) + 8, and includes all that
+    AW and W to B; reads 4 cycles from AR to R, a counter's LO 10 to len(counters) + 9, and includes all that
     was counted before. Errors (see `register_map`) are answered with SLVERR and data 0. The low two address
     bits count: an address that is not a register's is unknown.
 
@@ -156,7 +158,8 @@ class Registers(wiring.Component):
         bus = self.bus
         address = Signal(ADDRESS_WIDTH)
         value = Signal(32)
-        known = Signal()
+        known, counts = Signal(), Signal()
+        hits = Signal(len(REGISTERS))
         # The upper bits of the counter whose LO was read last.
         latched = Signal(COUNTER_BITS - 32)
         counter_address = Signal(ADDRESS_WIDTH)
@@ -181,18 +184,20 @@ class Registers(wiring.Component):
                 with m.If(bus.arvalid):
                     m.d.sync += address.eq(bus.araddr)
                     m.next = "LOOK UP"
-            with m.State("LOOK UP"):
+            with m.State("LOOK UP"):  # which register, now; what is in it, in the next cycle: both are wide
+                m.d.sync += [
+                    hits.eq(Cat(address == register.offset for register in REGISTERS)),
+                    counts.eq((address >= COUNTER_BASE) & (counter_address < 8 * len(self._counters))
+                              & ~address[:2].any()),
+                ]  # fmt: skip
+                m.next = "GATHER"
+            with m.State("GATHER"):
+                values = (Mux(hit, readable[register.name], 0)
+                          for hit, register in zip(hits, REGISTERS, strict=True))  # fmt: skip
+                m.d.sync += [value.eq(reduce(or_, values)), known.eq(hits.any() | counts)]
                 m.next = "RESPOND"
-                m.d.sync += [value.eq(0), known.eq(1)]
-                with m.Switch(address):
-                    for register in REGISTERS:
-                        with m.Case(register.offset):
-                            m.d.sync += value.eq(readable[register.name])
-                    with m.Default():
-                        m.d.sync += known.eq(0)
-                with m.If((address >= COUNTER_BASE) & (counter_address < 8 * len(self._counters))
-                          & ~address[:2].any()):
-                    m.d.sync += [known.eq(1), value.eq(latched)]
+                with m.If(counts):
+                    m.d.sync += value.eq(latched)
                     with m.If(~address[2]):
                         m.next = "COUNT"
             with m.State("COUNT"):
