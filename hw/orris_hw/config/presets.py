@@ -58,7 +58,7 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
         ),
     ),
     "ulx3s-85f-96": (
-        "96 of these PEs and 64 kB, which a ULX3S 85F takes today at 60 MHz",
+        "96 of these PEs and 64 kB, which a ULX3S 85F takes today",
         dict(
             array=dict(rows=12, columns=8),
             scratchpads=dict(filter=192, ifmap=16, psum=16),
