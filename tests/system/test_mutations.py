@@ -66,11 +66,11 @@ MUTATIONS = {
     ),
     "PE: the last psum of a pass is lost": Mutation(
         PE, 'valid["product"] & summing.last_tap)', 'valid["product"] & summing.last_tap & ~summing.end)',
-        lambda: test_pe.test_one_mac_every_cycle((2, 3, 2, 20)),
+        lambda: test_pe.test_one_mac_every_cycle((2, 3, 2, 20), "lut_ram"),
     ),
     "PE: the psum from below is lost": Mutation(
         PE, "self.psum_in.payload.psum", "0",
-        lambda: test_pe.test_random_passes("tiny", 0.3),
+        lambda: test_pe.test_random_passes("tiny", "lut_ram", 0.3),
     ),
     "psum port: the psum of the passes before is lost": Mutation(
         PsumPort, "Mux(returning.first, 0, slot_of_word)", "0",
@@ -78,11 +78,11 @@ MUTATIONS = {
     ),
     "PE: the window moves one value too far": Mutation(
         PE, "tap < current.step", "tap <= current.step",
-        lambda: test_pe.test_one_mac_every_cycle((2, 3, 1, 20)),
+        lambda: test_pe.test_one_mac_every_cycle((2, 3, 1, 20), "lut_ram"),
     ),
     "PE: the window is one value short": Mutation(
         PE, "tap == current.taps", "tap + 1 == current.taps",
-        lambda: test_pe.test_one_mac_every_cycle((2, 3, 2, 20)),
+        lambda: test_pe.test_one_mac_every_cycle((2, 3, 2, 20), "lut_ram"),
     ),
     "ifmap walk: one column of padding too many": Mutation(
         IfmapColumns, "before.eq(run.pad_left)", "before.eq(run.pad_left + 1)",
