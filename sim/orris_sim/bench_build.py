@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import Icarus, Runner, Verilator
 
 from orris_hw.cache import cache_directory
@@ -72,7 +73,8 @@ def _with_verilator(emitted: Emitted) -> Path:
     control = "`verilator_config\n" + "".join(
         f'public_flat_rw -module "{emitted.name}" -var "{port.name}"\n' for port in emitted.ports
     )
-    tools = _identity("verilator", *_FLAGS, *_OPTIMISE, _verilator_tools())
+    # The simulation finds cocotb's library where it was when it was built.
+    tools = _identity("verilator", *_FLAGS, *_OPTIMISE, _verilator_tools(), str(libs_dir))
     runtime = cache_directory() / "benches" / f"runtime-{tools}"
     place = cache_directory() / "benches" / _identity(tools, emitted.verilog, control)
     with _locked(place):
