@@ -7,16 +7,18 @@ from typing import Any
 from .block_ram_registers import absorb_read_registers
 from .carry_operands import absorb_operands
 from .module_nets import Nets
+from .multiplier_operands import align_operands
 from .multiplier_registers import absorb_registers
 from .wide_registers import MOST_READERS, copy_wide_registers
 
 
 def pack_netlist(path: Path, most_readers: int = MOST_READERS) -> None:
-    """Rewrites a netlist, Yosys' JSON: fewer cells for the same logic, then copies of what very many read."""
+    """Rewrites a netlist, Yosys' JSON: fewer cells and wires, then copies of what very many read."""
     design = json.loads(path.read_text())
     for module in design["modules"].values():
         absorb_operands(module)
         absorb_registers(module)
+        align_operands(module)
         absorb_read_registers(module)
         drop_unused_carries(module)
     path.write_text(json.dumps(design))

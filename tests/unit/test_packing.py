@@ -7,6 +7,7 @@ import pytest
 
 from orris_fpga.block_ram_registers import absorb_read_registers
 from orris_fpga.carry_operands import absorb_operands
+from orris_fpga.multiplier_operands import align_operands
 from orris_fpga.multiplier_registers import absorb_registers
 
 PINS = "ABCD"
@@ -81,6 +82,55 @@ def test_any_lut_before_a_carry_cell(seed):
         absorbed += "lut" not in module["cells"]
         assert _behaviour(module, nets) == before, (carry_pins, lut, lut_pins)
     assert 0 < absorbed < 400
+
+
+def _product(block, value):
+    """What a signed multiplier puts out, by net; `value` of each net at its inputs."""
+    operands = []
+    for side in "AB":
+        nets = [block["connections"][f"{side}{i}"][0] for i in range(18)]
+        bits = [int(value.get(net, net)) for net in nets]
+        operands.append(sum(bit << i for i, bit in enumerate(bits)) - (bits[17] << 18))
+    product = operands[0] * operands[1]
+    ports = {i: block["connections"].get(f"P{i}", []) for i in range(36)}
+    return {bits[0]: product >> i & 1 for i, bits in ports.items() if bits}
+
+
+@pytest.mark.parametrize("width_a", [1, 9, 17, 18])
+@pytest.mark.parametrize("width_b", [8, 18])
+def test_operands_of_a_multiplier_move_up(seed, width_a, width_b):
+    rng = random.Random(seed)
+    widths = {"A": width_a, "B": width_b}
+    connections = {
+        f"{side}{i}": [100 * number + min(i, widths[side] - 1)]
+        for number, side in enumerate("AB", 1)
+        for i in range(18)
+    }
+    used = range(min(36, width_a + width_b))
+    connections |= {f"P{i}": [1000 + i] for i in range(36)}
+    directions = {port: "output" if port[0] == "P" else "input" for port in connections}
+    block = {"type": "MULT18X18D", "connections": connections, "port_directions": directions}
+    ports = {"p": {"direction": "output", "bits": [1000 + i for i in used]}}
+    module = {"cells": {"block": block}, "ports": ports}
+    wires = [100 + i for i in range(width_a)] + [200 + i for i in range(width_b)]
+    values = [{wire: rng.getrandbits(1) for wire in wires} for _ in range(50)]
+    before = [_product(block, value) for value in values]
+    align_operands(module)
+    pins = [connections[f"{side}{i}"][0] for side in "AB" for i in range(18)]
+    assert sorted(pin for pin in pins if pin != "0") == wires  # each bit once
+    for value, wanted in zip(values, before, strict=True):
+        result = _product(block, value)
+        assert all(result[1000 + i] == wanted[1000 + i] for i in used)
+
+
+def test_a_multiplier_whose_whole_product_is_read_stays():
+    connections = {f"{side}{i}": [100 + min(i, 5)] for side in "AB" for i in range(18)}
+    connections |= {f"P{i}": [1000 + i] for i in range(36)}
+    directions = {port: "output" if port[0] == "P" else "input" for port in connections}
+    block = {"type": "MULT18X18D", "connections": dict(connections), "port_directions": directions}
+    ports = {"p": {"direction": "output", "bits": [1035]}}
+    align_operands({"cells": {"block": block}, "ports": ports})
+    assert block["connections"] == connections
 
 
 def _register(data, out, enable=70, reset="0"):
