@@ -4,7 +4,6 @@ import random
 from collections import deque
 from enum import Enum
 
-from amaranth.hdl import Const
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
@@ -129,14 +128,13 @@ class Bench:
         return granted
 
     def gifts(self, port):
-        """The (cycle, semaphore, tokens) given on a `TokenSource` port."""
+        """The (cycle, semaphore) of each token given on a `TokenSource` port."""
         given = []
 
         async def bench(ctx):
-            tokens = port.count if port.signature.counted else Const(1)
-            async for _, _, give, semaphore, count in ctx.tick().sample(port.give, port.id, tokens):
+            async for _, _, give, semaphore in ctx.tick().sample(port.give, port.id):
                 if give:
-                    given.append((self.cycle, semaphore, count))
+                    given.append((self.cycle, semaphore))
 
         self.background(bench)
         return given

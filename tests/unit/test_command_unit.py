@@ -78,7 +78,7 @@ class Machine:
         ctx.set(self.dut.count, self.count)
         ctx.set(self.dut.start, 1)
         await ctx.tick()
-        for port in (self.dut.start, self.dut.count, self.dut.address):
+        for port in (self.dut.start, self.dut.address):
             ctx.set(port, 0)
 
     async def _memory(self, ctx):
@@ -173,8 +173,8 @@ def test_random_programs(case, config, seed):
     expected = split(program)
     got = machine.handed_out()
     assert got == {name: expected[name] for name in PORTS}
-    signals = [(f["semaphore"], f["count"]) for _, f in expected["SIGNAL"]]
-    assert [gift[1:] for gift in machine.gifts] == signals
+    tokens = [f["semaphore"] for _, f in expected["SIGNAL"] for _ in range(f["count"])]
+    assert [semaphore for _, semaphore in machine.gifts] == tokens
     counted = len(program) + (tail is not None)  # END counts, what follows it does not
     assert [index for _, index in machine.decoded] == list(range(counted))
     assert {end for end, _ in machine.ends} == {"finished"}
@@ -195,7 +195,7 @@ def test_fetches_the_program_once(count, seed):
     program = [(SIGNAL, {"semaphore": i % 16, "count": i}) for i in range(count)]
     machine = Machine(packed(program), seed).run()
     assert machine.fetched == 8 * count
-    assert [gift[1:] for gift in machine.gifts] == [(i % 16, i) for i in range(count)]
+    assert [semaphore for _, semaphore in machine.gifts] == [i % 16 for i in range(count) for _ in range(i)]
     assert machine.ends[0][0] == "finished"
 
 
@@ -226,6 +226,21 @@ def test_queues_take_in_while_a_unit_is_busy(held, config, seed):
         machine.run(done=lambda machine=machine: machine.bench.cycle == 900)
         got = machine.handed_out()
         assert got[held] == [] and len(got[other.name]) == passes and not machine.ends
+
+
+def test_a_command_that_has_no_room_overwrites_none(seed):
+    """All units take a command at once: the last kind's is still to be read as more of its kind come."""
+    rng = random.Random(seed)
+    kinds = [kind for kind in (LOAD, RUN, STORE) for _ in range(QUEUE_DEPTH)] + [STORE] * 3
+    program = [(kind, good_run(rng) if kind is RUN else random_fields(rng, kind)) for kind in kinds]
+    start, turn = 600, 100  # cycles until all wait, and from one command to the next
+
+    def takes():
+        return machine.bench.cycle >= start and machine.bench.cycle % turn == 0
+
+    machine = Machine(packed(program), seed, STORED, accept=dict.fromkeys(PORTS, takes), stalls=(0.0,))
+    got = machine.run(limit=4000).handed_out()
+    assert got == {name: split(program)[name] for name in PORTS}
 
 
 @pytest.mark.parametrize("opcode", [0, 8, 9, 19, 128, 131, 255])
@@ -339,6 +354,18 @@ def test_without_a_vector_unit_its_opcode_is_unknown(seed):
     assert "vector" not in dut.signature.members
     machine = Machine(packed(program), seed, config).run(quiet=100)
     assert set(machine.ends) == {(ErrorCode.BAD_OPCODE, 1)}
+
+
+@pytest.mark.parametrize("count", (0, 1, 11, 12, 255))
+def test_tokens_come_one_a_cycle(count, seed):
+    """From the cycle in which the command is handed out; the next command comes behind the last of them."""
+    program = [(SIGNAL, {"semaphore": 5, "count": count}), (SIGNAL, {"semaphore": 6, "count": 1}), (END, {})]
+    machine = Machine(packed(program), seed, stalls=(0.0,)).run()
+    decoded = dict((index, cycle) for cycle, index in machine.decoded)
+    given = [(decoded[0] + k, 5) for k in range(count)]
+    assert machine.gifts == [*given, (decoded[1], 6)]
+    assert decoded[1] - decoded[0] >= max(11, count + 1)
+    assert decoded[1] - decoded[0] == count + 1 or count < 20  # while the next command is collected
 
 
 def test_a_barrier_clears_the_tokens(seed):

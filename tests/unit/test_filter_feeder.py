@@ -86,7 +86,7 @@ def test_beats_of_random_runs(name, seed):
     places = [(index, *at) for index, run in enumerate(runs) for at in run.filter_word_places()]
     assert [a for _, a in asked] == [address for _, _, address in places]
     assert [s for _, s in grants] == [run.places["wait_filter"] for run, _, _ in passes]
-    assert [g[1:] for g in gifts] == [(run.places["signal_filter"], 1) for run, _, _ in passes]
+    assert [semaphore for _, semaphore in gifts] == [run.places["signal_filter"] for run, _, _ in passes]
     # A pass's token comes before its first word is asked for, and is given when its last one has arrived.
     when = {}
     for (cycle, _), (index, (k, *_), _) in zip(asked, places, strict=True):

@@ -89,7 +89,7 @@ def test_beats_of_random_runs(name, seed):
     assert len(beats) == len(expected)
     assert [a for _, a in asked] == [a for run in runs for a in run.requests()]
     assert [s for _, s in grants] == [run.places["wait_ifmap"] for run in runs]
-    assert [g[1:] for g in gifts] == [(run.places["signal_ifmap"], 1) for run in runs]
+    assert [semaphore for _, semaphore in gifts] == [run.places["signal_ifmap"] for run in runs]
     # The token comes before the first word is asked for, and is given after the last was.
     counts = [len(list(run.requests())) for run in runs]
     for i in range(len(runs)):

@@ -101,6 +101,8 @@ class RequestExecutor(wiring.Component):
             memory.awaddr.eq(target), memory.awsize.eq(SIZE_WORD), memory.awburst.eq(Burst.INCR),
             memory.araddr.eq(target), memory.arsize.eq(SIZE_WORD), memory.arburst.eq(Burst.INCR),
             memory.wdata.eq(word), memory.wstrb.eq(-1), memory.wlast.eq(1),
+            # One access at a time, whose answer is waited for.
+            memory.rready.eq(1), memory.bready.eq(1), registers.rready.eq(1), registers.bready.eq(1),
             registers.awaddr.eq(target), registers.araddr.eq(target),
             registers.wdata.eq(word[-8 * REGISTER_BYTES :]), registers.wstrb.eq(-1),
         ]  # fmt: skip
@@ -144,8 +146,7 @@ class RequestExecutor(wiring.Component):
                 with m.If(~good):
                     m.d.sync += status.eq(Status.BAD_REQUEST)
                 with m.If(~fresh & ~old & (operation != Operation.HELLO)):
-                    m.d.comb += self.done.eq(1)
-                    m.next = "IDLE"
+                    m.next = "DONE"
             with m.State("SEQUENCE"):
                 with m.If(send(sequence)):
                     m.next = "OPERATION"
@@ -180,12 +181,10 @@ class RequestExecutor(wiring.Component):
                 ]  # fmt: skip
                 m.next = "SEND"
             with m.State("READ REGISTER"):
-                m.d.comb += registers.rready.eq(1)
                 with m.If(registers.rvalid):
                     m.d.sync += [word.eq(registers.rdata), left.eq(REGISTER_BYTES)]
                     answered(registers.rresp, "SEND")
             with m.State("READ MEMORY"):
-                m.d.comb += memory.rready.eq(1)
                 with m.If(memory.rvalid):
                     m.d.sync += [word.eq(memory.rdata), left.eq(WORD_BYTES)]
                     answered(memory.rresp, "SEND")
@@ -207,7 +206,6 @@ class RequestExecutor(wiring.Component):
                 m.d.sync += [registers.awvalid.eq(1), registers.wvalid.eq(1)]
                 m.next = "REGISTER WRITTEN"
             with m.State("REGISTER WRITTEN"):
-                m.d.comb += registers.bready.eq(1)
                 with m.If(registers.bvalid):
                     answered(registers.bresp, "STATUS")
             with m.State("FETCH WORD"):
@@ -216,7 +214,6 @@ class RequestExecutor(wiring.Component):
                 m.d.sync += [memory.awvalid.eq(1), memory.wvalid.eq(1)]
                 m.next = "WORD WRITTEN"
             with m.State("WORD WRITTEN"):
-                m.d.comb += memory.bready.eq(1)
                 with m.If(memory.bvalid):
                     m.d.sync += [count.eq(count - 1), target.eq(target + WORD_BYTES), left.eq(WORD_BYTES)]
                     answered(memory.bresp, "NEXT WORD")
@@ -227,8 +224,10 @@ class RequestExecutor(wiring.Component):
 
             with m.State("STATUS"):
                 with m.If(send(status, last=1)):
-                    m.d.comb += self.done.eq(1)
                     with m.If((status == Status.OKAY) & (fresh | (operation == Operation.HELLO))):
                         m.d.sync += expected.eq(sequence + 1)
-                    m.next = "IDLE"
+                    m.next = "DONE"
+            with m.State("DONE"):
+                m.d.comb += self.done.eq(1)
+                m.next = "IDLE"
         return m

@@ -100,11 +100,15 @@ class BurstPlanner(wiring.Component):
         buffer_addr = Signal(BUFFER_ADDRESS_BITS, reset_less=True)
         words_left = Signal(16, reset_less=True)
 
-        # Step 1: how long is the burst, and does it end the row?
+        # Step 1: how long is the burst, and does it end the row? Numbers of words, minus one.
         lane_bits, most = exact_log2(self.port_words), MAX_BEATS * self.port_words
         piece = 8 + lane_bits  # an address bit: 4 KiB are 2^(12 - piece) times 32 whole beats
-        in_beats = most - addr[3 : 3 + lane_bits] if lane_bits else most
-        to_boundary = Mux(addr[piece:12].all(), most - addr[3:piece], in_beats)
+        word_bits = piece - 3
+        ends_page = addr[piece:12].all()
+        longest = Cat(~addr[3 : 3 + lane_bits], ~addr[3 + lane_bits : piece] | ~ends_page.replicate(5))
+        rest = (words_left - 1)[:word_bits]  # of the row, if that is no more than `most` words
+        much = words_left[word_bits + 1 :].any() | (words_left[word_bits] & words_left[:word_bits].any())
+        ends = ~much & (rest <= longest)
         words = Signal(range(most + 1), reset_less=True)
         ends_row, final_row = Signal(), Signal()
         # Step 2: where does it end, and where does the next one begin?
@@ -140,8 +144,8 @@ class BurstPlanner(wiring.Component):
         with m.Elif(~measured):
             m.d.sync += [
                 measured.eq(1),
-                words.eq(Mux(words_left <= to_boundary, words_left, to_boundary)),
-                ends_row.eq(words_left <= to_boundary),
+                words.eq(Mux(ends, words_left, longest + 1)),
+                ends_row.eq(ends),
                 final_row.eq(row.rows == 1),
             ]
         with m.Elif(advance):

@@ -18,6 +18,8 @@ class CommandStore(wiring.Component):
     """A queue of `QUEUE_DEPTH` commands for each of a few kinds, written and read word by word.
 
     A command is written in 8 consecutive words, its place in the program in the upper half of the last one.
+    It is written before it is known whether it has room, to a slot that no other command is in, and counts
+    once it is committed: only that waits for room.
     Latency 11 cycles from `commit` to its stream, if no other kind is being read; throughput one
     command in 10 cycles. Takes block RAM 64 bits wide, and a register for the foremost command of each kind.
 
@@ -29,13 +31,14 @@ class CommandStore(wiring.Component):
     Members
     -------
     push : In(1), word : In(64), kind : In(number of the kind)
-        `kind` stands still over a command's words and `commit`.
-    commit : In(1)
-        The command pushed last counts from now on; one that is not committed is left where the next one goes.
+        `kind` stands still over a command's words.
+    commit : In(kinds)
+        The command pushed last, of this kind, counts from now on; one that is not committed is left where the
+        next one goes. Only while there is `room`.
     room : Out(kinds)
-        Whether a whole command has room.
+        Fewer than `QUEUE_DEPTH` commands are held.
     busy : Out(1)
-        Some command has not been taken.
+        Some command had not been taken in the cycle before.
     <name> : Out(stream of indexed(layout)), for each kind
 
     Raises
@@ -54,7 +57,7 @@ class CommandStore(wiring.Component):
                 "push": In(1),
                 "word": In(64),
                 "kind": In(range(max(2, len(layouts)))),
-                "commit": In(1),
+                "commit": In(len(layouts)),
                 "room": Out(len(layouts)),
                 "busy": Out(1),
                 **{name: Out(stream.Signature(indexed(layout))) for name, layout in layouts.items()},
@@ -64,7 +67,8 @@ class CommandStore(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         kinds, kind_bits = len(self._layouts), len(self.kind)
-        slot_bits, place_bits = exact_log2(QUEUE_DEPTH), exact_log2(COMMAND_WORDS)
+        place_bits = exact_log2(COMMAND_WORDS)
+        slot_bits = exact_log2(QUEUE_DEPTH) + 1  # one of the slots is the one written to
         m.submodules.words = words = memory.Memory(
             shape=64, depth=1 << (kind_bits + slot_bits + place_bits), init=[]
         )
@@ -76,7 +80,7 @@ class CommandStore(wiring.Component):
         # Commands held, and those of them that are not yet in the register of their kind.
         held, waiting = per_kind("held", range(QUEUE_DEPTH + 1)), per_kind("waiting", range(QUEUE_DEPTH + 1))
         first, last = per_kind("first", slot_bits), per_kind("last", slot_bits)  # slots read and written next
-        stored, fetched, taken = Signal(kinds), Signal(kinds), Signal(kinds)  # a whole command, in this cycle
+        fetched, taken = Signal(kinds), Signal(kinds)  # a whole command, in this cycle
 
         place = Signal(place_bits)
         m.d.comb += [
@@ -86,7 +90,6 @@ class CommandStore(wiring.Component):
         ]
         with m.If(self.push):
             m.d.sync += place.eq(place + 1)
-        m.d.comb += stored.eq(self.commit << self.kind)
 
         # Reading: one command at a time, of the first kind whose register is free.
         reading, asked, arriving = Signal(kind_bits), Signal(place_bits), Signal(place_bits)
@@ -122,14 +125,14 @@ class CommandStore(wiring.Component):
                 port.payload.command.eq(command[: layout.size]),
                 port.payload.index.eq(command[-INDEX_BITS:]),
                 taken[kind].eq(port.valid & port.ready),
-                self.room[kind].eq(held[kind] != QUEUE_DEPTH),
+                self.room[kind].eq(~held[kind][-1]),  # a power of two: full
             ]
             m.d.sync += [
-                held[kind].eq(held[kind] + stored[kind] - taken[kind]),
-                waiting[kind].eq(waiting[kind] + stored[kind] - fetched[kind]),
-                last[kind].eq(last[kind] + stored[kind]),
+                held[kind].eq(held[kind] + self.commit[kind] - taken[kind]),
+                waiting[kind].eq(waiting[kind] + self.commit[kind] - fetched[kind]),
+                last[kind].eq(last[kind] + self.commit[kind]),
                 first[kind].eq(first[kind] + fetched[kind]),
                 full[kind].eq((full[kind] | fetched[kind]) & ~taken[kind]),
             ]
-        m.d.comb += self.busy.eq(reduce(or_, (count != 0 for count in held)))
+        m.d.sync += self.busy.eq(reduce(or_, (count != 0 for count in held)))
         return m

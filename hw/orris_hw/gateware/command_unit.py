@@ -6,12 +6,14 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from ..commands import (
     BARRIER,
     COMMAND_BITS,
     COMMAND_WORDS,
     END,
+    FORMATS,
     LOAD,
     QUEUE_DEPTH,
     RUN,
@@ -43,8 +45,8 @@ class CommandUnit(wiring.Component):
 
     A command is checked before it is queued: its opcode, and with `control.checks` for RUN every limit of
     this configuration that the command's own fields can break, for the others that they come to an end.
-    Throughput one command in 12 cycles. Where it waits in block RAM (`control.commands`), its words go there
-    as they come.
+    Throughput one command in 12 cycles; behind a SIGNAL of more than 11 tokens, one cycle more than tokens.
+    Where it waits in block RAM (`control.commands`), its words go there as they come.
 
     Parameters
     ----------
@@ -54,13 +56,16 @@ class CommandUnit(wiring.Component):
     -------
     start : In(1)
         Begins to fetch `count` commands from byte `address`.
+    address, count : In(32)
+        `count` holds still while the program runs.
     fetch : Out(stream of ReadTransfer)
     words : In(stream of 64 bits)
         What was fetched. Always ready, as only what there is room for is asked for.
     load, run, store : Out(stream of indexed(LOAD, RUN, STORE))
     vector : Out(stream of indexed(VECTOR))
         Only where the configuration has a vector unit.
-    signal : Out(TokenSource(counted=True))
+    signal : Out(TokenSource())
+        The tokens of a SIGNAL, one a cycle; the next command is handed out when all are given.
     clear_tokens : Out(1)
         A barrier has passed: all semaphores go back to 0, before the next command is handed out.
     units_idle : In(1)
@@ -91,7 +96,7 @@ class CommandUnit(wiring.Component):
                     if config.vector.lanes
                     else {}
                 ),
-                "signal": Out(TokenSource(counted=True)),
+                "signal": Out(TokenSource()),
                 "clear_tokens": Out(1),
                 "units_idle": In(1),
                 "finished": Out(1),
@@ -117,83 +122,97 @@ class CommandUnit(wiring.Component):
 
     def _fetch(self, m: Module, buffer: Any, buffer_words: int) -> None:
         """Keeps the buffer filled; `room` counts words neither held nor on their way."""
-        address, left = Signal(32), Signal(32)
-        room = Signal(range(buffer_words + 1), init=buffer_words)
-        commands = Signal(range(FETCH_COMMANDS + 1))
-        words = Signal(range(FETCH_COMMANDS * COMMAND_WORDS + 1))
+        address, room = Signal(32), Signal(range(buffer_words + 1), init=buffer_words)
+        # Commands still to be asked for: some times `FETCH_COMMANDS`, and a rest.
+        rest_bits = exact_log2(FETCH_COMMANDS)
+        times, some, rest = Signal(32 - rest_bits), Signal(), Signal(rest_bits)
+        commands, words = Signal(range(FETCH_COMMANDS + 1)), FETCH_COMMANDS * COMMAND_WORDS
         m.submodules.request = request = SkidBuffer(ReadTransfer)
         wiring.connect(m, request.o, wiring.flipped(self.fetch))
         taken = buffer.r_en & buffer.r_rdy
         ask = Signal()
         m.d.comb += [
-            commands.eq(Mux(left < FETCH_COMMANDS, left, FETCH_COMMANDS)),
-            words.eq(commands * COMMAND_WORDS),
-            request.i.valid.eq((left != 0) & (room >= FETCH_COMMANDS * COMMAND_WORDS)),
+            commands.eq(Mux(some, FETCH_COMMANDS, rest)),
+            request.i.valid.eq((some | (rest != 0)) & (room >= words)),
             request.i.payload.addr.eq(address),
-            request.i.payload.row_words.eq(words),
+            request.i.payload.row_words.eq(commands * COMMAND_WORDS),
             request.i.payload.rows.eq(1),
             request.i.payload.dest.eq(Destination.COMMANDS),
             ask.eq(request.i.valid & request.i.ready),
         ]
-        m.d.sync += room.eq(room + taken - Mux(ask, words, 0))
+        m.d.sync += room.eq(room + taken - Mux(ask, words, 0))  # after the rest nothing needs room
         with m.If(ask):
-            m.d.sync += [left.eq(left - commands), address.eq(address + words * 8)]
+            m.d.sync += address.eq(address + words * 8)
+            with m.If(some):
+                m.d.sync += [times.eq(times - 1), some.eq(times != 1)]
+            with m.Else():
+                m.d.sync += rest.eq(0)
         with m.If(self.start):
-            m.d.sync += [address.eq(self.address), left.eq(self.count)]
+            m.d.sync += [
+                address.eq(self.address), Cat(rest, times).eq(self.count),
+                some.eq(self.count[rest_bits:].any()),
+            ]  # fmt: skip
 
     def _decode(self, m: Module, buffer: Any) -> None:
         command, word = Signal(COMMAND_BITS, reset_less=True), Signal(range(COMMAND_WORDS))
         latest = command[-WORD_BITS:]
         first = Signal(command_layout(SIGNAL), reset_less=True)  # of the first word: what is read at once
-        left, index = Signal(32), Signal(INDEX_BITS)
+        index, through = Signal(INDEX_BITS), Signal()
+        m.d.sync += through.eq(index == self.count)
 
-        def check(format_: Format, bad_field: Any) -> Any:
-            fields = _fields(format_, command)
-            return bad_field(m, self.config, fields) if self.config.control.checks else Const(0)
+        # What the command is, from the second cycle after its first word on, and whether it breaks a limit.
+        known = [format_ for format_ in FORMATS.values() if format_ is not VECTOR or self.config.vector.lanes]
+        is_a = {format_: Signal(name=f"is_{format_.name.lower()}") for format_ in known}
+        m.d.sync += [matches.eq(first.opcode == format_.opcode) for format_, matches in is_a.items()]
+        bad = {
+            format_: is_a[format_] & check(m, self.config, _fields(format_, command))
+            for format_, check in _CHECKS.items()
+            if format_ in known and self.config.control.checks
+        }
 
-        queued = (
-            (LOAD, self.load, _bad_load), (RUN, self.run, _bad_run), (STORE, self.store, _bad_store),
-        )  # fmt: skip
-        units: list[tuple[Format, Any, Any]] = []  # command, the stream it goes to, whether it breaks a limit
-        stored: list[tuple[Format, Any]] = []  # command, whether it breaks a limit; in the order of the store
+        queued = {LOAD: self.load, RUN: self.run, STORE: self.store}
+        units: dict[Format, Any] = {}  # the streams that commands go to as a whole
+        commit = Signal(len(queued))  # the others, when they count
         waiting = Signal()  # commands that their units have not taken yet
-        blocked: Any = Const(0)  # there is no room for the command
-        commit = Signal()
         if self.config.control.commands == "block_ram":
-            layouts = {format_.name.lower(): command_layout(format_) for format_, _, _ in queued}
+            layouts = {format_.name.lower(): command_layout(format_) for format_ in queued}
             m.submodules.store = store = CommandStore(layouts)
-            for name, (format_, port, bad_field) in zip(layouts, queued, strict=True):
+            for name, port in zip(layouts, queued.values(), strict=True):
                 wiring.connect(m, getattr(store, name), wiring.flipped(port))
-                stored.append((format_, check(format_, bad_field)))
-            # A word is written in the cycle after it came, the first one as soon as the whole has room.
-            fresh, kept = Signal(), Signal()
+            # A word is written in the cycle after it came, whatever the command is: it may not be committed.
+            fresh = Signal()
             with m.Switch(first.opcode):
-                for kind, (format_, _) in enumerate(stored):
+                for kind, format_ in enumerate(queued):
                     with m.Case(format_.opcode):
-                        m.d.comb += [store.kind.eq(kind), kept.eq(1)]
-            blocked = kept & (word == 1) & ~store.room.bit_select(store.kind, 1)
+                        m.d.comb += store.kind.eq(kind)
             last = word == 0
-            m.d.sync += fresh.eq((buffer.r_en & buffer.r_rdy) | (fresh & blocked))
+            m.d.sync += fresh.eq(buffer.r_en & buffer.r_rdy)
             m.d.comb += [
                 waiting.eq(store.busy),
                 store.commit.eq(commit),
-                store.push.eq(fresh & kept & ~blocked),
+                store.push.eq(fresh),
                 store.word.eq(Mux(last, Cat(latest[:INDEX_BITS], index), latest)),
             ]
+            room = store.room
         else:
-            for format_, port, bad_field in queued:
+            for format_, port in queued.items():
                 queue = StreamFifo(indexed(command_layout(format_)), QUEUE_DEPTH)
                 m.submodules[f"{format_.name.lower()}_queue"] = queue
                 wiring.connect(m, queue.o, wiring.flipped(port))
-                units.append((format_, queue.i, check(format_, bad_field)))
-            m.d.comb += waiting.eq(Cat(port.valid for _, port, _ in queued).any())
+                units[format_] = queue.i
+            m.d.comb += waiting.eq(Cat(port.valid for port in queued.values()).any())
+            room = Const(0, len(queued))
         if self.config.vector.lanes:
-            units.append((VECTOR, self.vector, check(VECTOR, _bad_vector)))
-        for format_, to, _ in units:
+            units[VECTOR] = self.vector
+        for format_, to in units.items():
             m.d.comb += [to.payload.index.eq(index), to.payload.command.eq(_fields(format_, command))]
         empty = ~waiting
-        m.d.comb += [self.signal.id.eq(first.semaphore), self.signal.count.eq(first.count)]
         m.d.comb += self.index.eq(index)
+        # Tokens after the first one of a SIGNAL, while the next command is collected.
+        tokens, semaphore = Signal.like(first.count), Signal.like(first.semaphore)
+        m.d.comb += [self.signal.give.eq(tokens != 0), self.signal.id.eq(semaphore)]
+        with m.If(tokens != 0):
+            m.d.sync += tokens.eq(tokens - 1)
 
         # Tokens that the last commands give are still on their way when all is done.
         passed, on_their_way = Signal(), Signal(2)
@@ -206,14 +225,15 @@ class CommandUnit(wiring.Component):
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += [left.eq(self.count), index.eq(0), word.eq(0)]
+                m.d.sync += [index.eq(0), word.eq(0)]
                 with m.If(self.start):
                     m.next = "COLLECT"
             with m.State("COLLECT"):
-                m.d.comb += buffer.r_en.eq((left != 0) & ~blocked)
-                with m.If(left == 0):
+                # No more words come than the program has.
+                m.d.comb += buffer.r_en.eq(1)
+                with m.If(through):
                     m.next = "FINISH"
-                with m.Elif(buffer.r_rdy & ~blocked):
+                with m.If(buffer.r_rdy):
                     m.d.sync += [command.eq(Cat(command[WORD_BITS:], buffer.r_data)), word.eq(word + 1)]
                     with m.If(word == 0):
                         m.d.sync += first.eq(buffer.r_data)
@@ -222,35 +242,40 @@ class CommandUnit(wiring.Component):
             with m.State("CHECK"):  # products of fields are registered meanwhile
                 m.next = "CHECKED"
             with m.State("CHECKED"):
-                m.next = "HAND_OUT"
+                with m.If(tokens == 0):
+                    m.next = "HAND_OUT"
             with m.State("HAND_OUT"):
                 done = Signal()
-                with m.Switch(first.opcode):
-                    for format_, to, bad_field in units:
-                        with m.Case(format_.opcode):
-                            m.d.comb += [to.valid.eq(~bad_field), done.eq(to.valid & to.ready)]
-                            with m.If(bad_field):
-                                fail(ErrorCode.BAD_FIELD)
-                    for format_, bad_field in stored:
-                        with m.Case(format_.opcode):
-                            m.d.comb += [done.eq(~bad_field), commit.eq(done)]
-                            with m.If(bad_field):
-                                fail(ErrorCode.BAD_FIELD)
-                    with m.Case(SIGNAL.opcode):
-                        m.d.comb += [self.signal.give.eq(1), done.eq(1)]
-                    with m.Case(BARRIER.opcode):
-                        m.d.comb += [done.eq(empty & self.units_idle), passed.eq(done)]
-                    with m.Case(END.opcode):
-                        m.d.comb += self.decoded.eq(1)
-                        m.next = "FINISH"
-                    with m.Default():
-                        fail(ErrorCode.BAD_OPCODE)
+                for format_, to in units.items():
+                    m.d.comb += to.valid.eq(is_a[format_] & ~bad.get(format_, 0))
+                for kind, format_ in enumerate(queued):
+                    m.d.comb += commit[kind].eq(is_a[format_] & ~bad.get(format_, 0) & room[kind])
+                m.d.comb += [
+                    passed.eq(is_a[BARRIER] & empty & self.units_idle),
+                    done.eq(
+                        Cat(to.valid & to.ready for to in units.values()).any() | commit.any()
+                        | is_a[SIGNAL] | passed
+                    ),
+                ]  # fmt: skip
+                with m.If(is_a[SIGNAL]):
+                    m.d.comb += [self.signal.give.eq(first.count != 0), self.signal.id.eq(first.semaphore)]
+                    m.d.sync += [
+                        tokens.eq(Mux(first.count == 0, 0, first.count - 1)),
+                        semaphore.eq(first.semaphore),
+                    ]
+                with m.If(is_a[END]):
+                    m.d.comb += self.decoded.eq(1)
+                    m.next = "FINISH"
+                with m.If(Cat(bad.values()).any()):
+                    fail(ErrorCode.BAD_FIELD)
+                with m.If(~Cat(is_a.values()).any()):
+                    fail(ErrorCode.BAD_OPCODE)
                 with m.If(done):
                     m.d.comb += self.decoded.eq(1)
-                    m.d.sync += [left.eq(left - 1), index.eq(index + 1)]
+                    m.d.sync += index.eq(index + 1)
                     m.next = "COLLECT"
             with m.State("FINISH"):
-                m.d.comb += self.finished.eq(empty & self.units_idle)
+                m.d.comb += self.finished.eq(empty & self.units_idle & (tokens == 0))
             with m.State("STOPPED"):
                 pass
 
@@ -322,3 +347,7 @@ def _bad_run(m: Module, config: AcceleratorConfig, run: Any) -> Any:
     flags = Signal(len(broken), name="broken_limits")
     m.d.sync += flags.eq(Cat(broken))
     return flags.any()
+
+
+_CHECKS = {LOAD: _bad_load, RUN: _bad_run, STORE: _bad_store, VECTOR: _bad_vector}
+"""Of the commands whose fields are checked: whether they break a limit, registered."""

@@ -30,7 +30,7 @@ _JOB = data.StructLayout({"job": PostJob, "wait": 4, "signal": 4, "index": INDEX
 _UNDER_WAY = data.StructLayout({"signal": 4, "index": INDEX_BITS})
 _SETTLING = 63
 """Cycles without a feeder, multiply-accumulate or psum at work until the array is empty: more than a value
-takes from a feeder to the last PE, or a psum from a PE to its bank."""
+takes from a feeder to the last PE, or a psum from a PE to its bank. They count from the second one."""
 _JOBS_WAITING = 4
 """Jobs that wait for their token, or for post-processing, while the feeders go on."""
 _JOBS_DONE = 8
@@ -125,13 +125,14 @@ class ComputeUnit(wiring.Component):
         # Psums that are not finished leave nothing to wait for but the array itself.
         feeding = self.runs.valid | ~ifmap.idle | ~filters.idle
         computing = array.events.mac_done.any() | array.events.mac_gated.any() | self.events.psums.any()
-        settling = Signal(range(_SETTLING + 1))
-        with m.If(feeding | computing):
-            m.d.sync += settling.eq(_SETTLING)
-        with m.Elif(settling != 0):
+        working, settled, settling = Signal(), Signal(init=1), Signal(range(_SETTLING))
+        m.d.sync += [working.eq(feeding | computing), settled.eq(~working & (settling <= 1))]
+        with m.If(working):
+            m.d.sync += settling.eq(_SETTLING - 1)
+        with m.Elif(~settled):
             m.d.sync += settling.eq(settling - 1)
         m.d.comb += self.idle.eq(
-            ~feeding & (settling == 0) & ~jobs.o.valid & post.idle & ~self._unfinished
+            ~feeding & ~working & settled & ~jobs.o.valid & post.idle & ~self._unfinished
         )
         for event, beats in (
             (self.events.ifmap_beat, ifmap.beats),

@@ -42,7 +42,7 @@ class Core(wiring.Component):
     program_address, program_commands, read_base, read_limit, write_base, write_limit, timeout : In(32)
     halt : In(1)
     quiet : Out(1)
-        After `halt`: nothing is under way on the memory port.
+        After `halt`: nothing was under way on the memory port in the cycle before.
     finished : Out(1)
     error : Out(1), error_code : Out(ErrorCode), error_index : Out(32)
     increments : Out(counter increments)
@@ -83,7 +83,7 @@ class Core(wiring.Component):
         vector = VectorUnit(config) if config.vector.lanes else None
         units = [load, store, compute, *([vector] if vector else [])]
         takers = [store.wait, *compute.wait, load.wait, *([vector.wait] if vector else [])]
-        givers = [load.signal, store.signal, *compute.signal]
+        givers = [commands.signal, load.signal, store.signal, *compute.signal]
         givers += [vector.signal] if vector else []
         m.submodules.semaphores = semaphores = Semaphores(len(givers), len(takers))
 
@@ -98,7 +98,6 @@ class Core(wiring.Component):
             commands.units_idle.eq(Cat(unit.idle for unit in units).all()),
         ]
         m.d.comb += semaphores.clear.eq(commands.clear_tokens)
-        wiring.connect(m, commands.signal, semaphores.supply)
         for source, port in zip(givers, semaphores.source, strict=True):
             wiring.connect(m, source, port)
         for sink, port in zip(takers, semaphores.sink, strict=True):
@@ -166,8 +165,8 @@ class Core(wiring.Component):
             self.finished.eq(commands.finished),
             read_dma.halt.eq(self.halt),
             write_dma.halt.eq(self.halt),
-            self.quiet.eq(read_dma.idle & write_dma.idle),
         ]
+        m.d.sync += self.quiet.eq(read_dma.idle & write_dma.idle)
         self._count(m, read_dma, write_dma, loaded, load, store, compute, vector, commands)
         return m
 

@@ -100,9 +100,11 @@ class Registers(wiring.Component):
 
     def _write(self, m: Module, done: Signal, irq_enable: Signal) -> None:
         bus = self.bus
-        address = Signal(ADDRESS_WIDTH)
         word = Signal(32)
         whole, has_address, has_word = Signal(), Signal(), Signal()
+        control, status = REGISTER["CONTROL"], REGISTER["STATUS"]
+        targets = (control, status, *SETTINGS)
+        hits = Signal(len(targets))  # which of them the address is of
         perform = Signal()
         accepted = Signal()
         m.d.comb += [
@@ -111,14 +113,21 @@ class Registers(wiring.Component):
             perform.eq(has_address & has_word & ~bus.bvalid),
         ]
         with m.If(bus.awvalid & bus.awready):
-            m.d.sync += [has_address.eq(1), address.eq(bus.awaddr)]
+            m.d.sync += [
+                has_address.eq(1), hits.eq(Cat(bus.awaddr == register.offset for register in targets)),
+            ]  # fmt: skip
         with m.If(bus.wvalid & bus.wready):
             m.d.sync += [has_word.eq(1), word.eq(bus.wdata), whole.eq(bus.wstrb.all())]
         with m.If(bus.bvalid & bus.bready):
             m.d.sync += bus.bvalid.eq(0)
 
         m.d.sync += [self.start.eq(0), self.soft_reset.eq(0)]
-        control, status = REGISTER["CONTROL"], REGISTER["STATUS"]
+        start, soft_reset = _bit(word, control, "start"), _bit(word, control, "soft_reset")
+        startable = ~(start & (soft_reset | self.busy | self.start | self.error))
+        settable = ~self.busy & ~self.start
+        m.d.comb += accepted.eq(
+            whole & ((hits[0] & startable) | hits[1] | (hits[2:].any() & settable))
+        )
         with m.If(perform):
             m.d.sync += [
                 has_address.eq(0),
@@ -126,28 +135,17 @@ class Registers(wiring.Component):
                 bus.bvalid.eq(1),
                 bus.bresp.eq(Mux(accepted, Resp.OKAY, Resp.SLVERR)),
             ]
-            with m.Switch(address):
-                with m.Case(control.offset):
-                    start = _bit(word, control, "start")
-                    soft_reset = _bit(word, control, "soft_reset")
-                    m.d.comb += accepted.eq(
-                        whole & ~(start & (soft_reset | self.busy | self.start | self.error))
-                    )
-                    with m.If(accepted):
-                        m.d.sync += [
-                            self.start.eq(start),
-                            self.soft_reset.eq(soft_reset),
-                            irq_enable.eq(_bit(word, control, "irq_enable")),
-                        ]
-                with m.Case(status.offset):
-                    m.d.comb += accepted.eq(whole)
-                    with m.If(accepted & _bit(word, status, "done")):
-                        m.d.sync += done.eq(0)
-                for register in SETTINGS:
-                    with m.Case(register.offset):
-                        m.d.comb += accepted.eq(whole & ~self.busy & ~self.start)
-                        with m.If(accepted):
-                            m.d.sync += getattr(self, register.name.lower()).eq(word)
+            with m.If(accepted & hits[0]):
+                m.d.sync += [
+                    self.start.eq(start),
+                    self.soft_reset.eq(soft_reset),
+                    irq_enable.eq(_bit(word, control, "irq_enable")),
+                ]
+            with m.If(accepted & hits[1] & _bit(word, status, "done")):
+                m.d.sync += done.eq(0)
+            for hit, register in zip(hits[2:], SETTINGS, strict=True):
+                with m.If(whole & hit & settable):
+                    m.d.sync += getattr(self, register.name.lower()).eq(word)
         with m.If(self.start | self.soft_reset):
             m.d.sync += done.eq(0)
         with m.Elif(self.done):

@@ -14,15 +14,10 @@ ID_BITS = 4
 
 
 class TokenSource(wiring.Signature):
-    """Gives a token to semaphore `id` in a cycle with `give`; 0 is no semaphore.
+    """Gives a token to semaphore `id` in a cycle with `give`; 0 is no semaphore."""
 
-    `counted`: gives `count` tokens, 0 to 255.
-    """
-
-    def __init__(self, counted: bool = False) -> None:
-        self.counted = counted
-        count = {"count": Out(SEMAPHORE_MAX.bit_length())} if counted else {}
-        super().__init__({"give": Out(1), "id": Out(ID_BITS), **count})
+    def __init__(self) -> None:
+        super().__init__({"give": Out(1), "id": Out(ID_BITS)})
 
 
 class TokenSink(wiring.Signature):
@@ -44,11 +39,10 @@ class Semaphores(wiring.Component):
     Parameters
     ----------
     sources, sinks : int
-        How many blocks give one token at a time, and how many take them.
+        How many blocks give tokens, and how many take them.
 
     Members
     -------
-    supply : In(TokenSource(counted=True))
     source : In(TokenSource()), one per giver
     sink : In(TokenSink()), one per taker
     clear : In(1)
@@ -61,7 +55,6 @@ class Semaphores(wiring.Component):
         self._sources, self._sinks = sources, sinks
         super().__init__(
             {
-                "supply": In(TokenSource(counted=True)),
                 "source": In(TokenSource()).array(sources),
                 "sink": In(TokenSink()).array(sinks),
                 "clear": In(1),
@@ -75,25 +68,22 @@ class Semaphores(wiring.Component):
         width = SEMAPHORE_MAX.bit_length()
 
         # Registers on the way: each giver's gift, the change of a counter, the counter.
-        givers = (self.supply, *self.source)
-        ids = [Signal(ID_BITS, name=f"gift_{i}") for i in range(len(givers))]
-        for giver, given in zip(givers, ids, strict=True):
+        ids = [Signal(ID_BITS, name=f"gift_{i}") for i in range(self._sources)]
+        for giver, given in zip(self.source, ids, strict=True):
             m.d.sync += given.eq(Mux(giver.give & ~self.clear, giver.id, 0))
-        supplied = Signal(width)
-        m.d.sync += supplied.eq(self.supply.count)
         overflows = Signal(SEMAPHORES)
         m.d.sync += self.overflow.eq(self.overflow | overflows.any())
-        most = SEMAPHORE_MAX + self._sources
         for number in range(1, SEMAPHORES + 1):
-            change = Signal(range(-1, most + 1), name=f"change_{number}")
-            counter, after = Signal(width, name=f"tokens_{number}"), Signal(width + 2, name=f"after_{number}")
-            singles = count_ones([given == number for given in ids[1:]])[: bits_for(self._sources)]
+            change = Signal(range(-1, self._sources + 1), name=f"change_{number}")
+            # One bit more: a token is only taken where there is one, so that nothing goes below 0.
+            counter, after = Signal(width, name=f"tokens_{number}"), Signal(width + 1, name=f"after_{number}")
+            gifts = count_ones([given == number for given in ids])[: bits_for(self._sources)]
             m.d.comb += after.eq(counter + change)
             m.d.sync += [
-                change.eq(Mux(ids[0] == number, supplied, 0) + (singles - (chosen == number))),
+                change.eq(gifts - (chosen == number)),
                 counter.eq(after),
                 available[number - 1].eq(counter != 0),
-                overflows[number - 1].eq(after[width:].any()),
+                overflows[number - 1].eq(after[-1]),
             ]
             with m.If(self.clear):
                 m.d.sync += [change.eq(0), counter.eq(0), available[number - 1].eq(0)]

@@ -65,8 +65,13 @@ class _TransferUnit(wiring.Component):
         plane, place = Signal(16, reset_less=True), Signal(8, reset_less=True)
         address, buffer_address = Signal(32, reset_less=True), Signal(20, reset_less=True)
         ring, ring_start = self._ring(command)
-        last = plane + 1 == command.planes
         each = self._each_plane(command)
+        # Known a cycle after `plane` and `place`, and needed two cycles after them.
+        first, last, wraps = Signal(), Signal(), Signal()
+        m.d.sync += [
+            last.eq(plane + 1 == command.planes),
+            wraps.eq((ring != 0) & (place + 1 == ring)),
+        ]
         m.d.comb += [
             self.transfer.payload.addr.eq(address),
             self.transfer.payload.row_words.eq(command.row_words),
@@ -84,7 +89,7 @@ class _TransferUnit(wiring.Component):
                 with m.If(self.commands.valid):
                     m.next = "BEGIN"
             with m.State("BEGIN"):
-                m.d.sync += [plane.eq(0), place.eq(0)]
+                m.d.sync += [plane.eq(0), place.eq(0), first.eq(1)]
                 m.d.sync += [address.eq(command.address), buffer_address.eq(command.buffer_address)]
                 m.next = "SEEK"
             with m.State("SEEK"):  # to the ring place of the first plane
@@ -95,7 +100,7 @@ class _TransferUnit(wiring.Component):
                         place.eq(place + 1), buffer_address.eq(buffer_address + command.buffer_plane_stride),
                     ]  # fmt: skip
             with m.State("TOKEN"):
-                m.d.comb += self.wait.want.eq((plane == 0) | each)
+                m.d.comb += self.wait.want.eq(first | each)
                 with m.If(self.wait.granted | ~self.wait.want):
                     m.next = "NOTE"
             with m.State("NOTE"):
@@ -106,12 +111,13 @@ class _TransferUnit(wiring.Component):
                 m.d.comb += self.transfer.valid.eq(1)
                 with m.If(self.transfer.ready):
                     m.d.sync += [
+                        first.eq(0),
                         plane.eq(plane + 1),
                         place.eq(place + 1),
                         address.eq(address + command.plane_stride),
                         buffer_address.eq(buffer_address + command.buffer_plane_stride),
                     ]
-                    with m.If((ring != 0) & (place + 1 == ring)):
+                    with m.If(wraps):
                         m.d.sync += [place.eq(0), buffer_address.eq(command.buffer_address)]
                     m.next = "TOKEN"
                     with m.If(last):

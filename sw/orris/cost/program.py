@@ -132,8 +132,10 @@ class _Program:
             kernel.give(self._room, kernel.now)
             yield kernel.now + _DECODE
             if format_.name == "SIGNAL":
-                for _ in range(fields["count"]):
-                    self._give(fields["semaphore"], kernel.now)
+                for token in range(fields["count"]):
+                    self._give(fields["semaphore"], kernel.now + token)
+                # The next command is handed out when all are given.
+                yield kernel.now + max(0, fields["count"] + 1 - COMMAND_WORDS - _DECODE)
             elif format_.name in self._queues:
                 queue = self._queues[format_.name]
                 yield queue.room
