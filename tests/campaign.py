@@ -72,7 +72,7 @@ PLACES = {
         ),
         Place(
             _config("five-by-three", 5, 3, (56, 13, 7), (5, 128), memory=dict(port_bits=128),
-                    networks=dict(ifmap_bits=16, filter_bits=32, psum_bits=64),
+                    networks=dict(ifmap_bits=16, filter_bits=32, psum_bits=64, stop_columns=2),
                     post_processing=dict(lanes=3, channels=40)),
             50_000, 6,
         ),

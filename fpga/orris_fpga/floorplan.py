@@ -14,13 +14,13 @@ from typing import Any
 from .placement.fabric import LFE5U_85F as FABRIC
 from .placement.fabric import memory_site, multiplier_site
 
-_OF_PE = re.compile(r"\brow_(\d+)\.pe_tile_(\d+)\.")
+_OF_PE = re.compile(r"\brow_(\d+)\.pe_tile_(\d+)\.(?:pe_(\d+)\.)?")
 
 
 def pe_of(name: str) -> tuple[int, int] | None:
     """Row and column of the PE in whose tile a cell of that name is, None for others."""
     match = _OF_PE.search(name)
-    return (int(match[1]), int(match[2])) if match else None
+    return (int(match[1]), int(match[2]) + int(match[3] or 0)) if match else None
 
 
 

@@ -34,6 +34,10 @@ ABC_DELAY_PS = 3000
 LEAST_BLOCK_RAM = 64
 """Words from which on a memory counts as one for block RAM; those for LUT RAM are smaller."""
 
+LEAST_REPEATED = 3
+"""Instances in a module from which on theirs is mapped by itself. Two are mapped with what is around them:
+what the PEs of a tile have in common with their stop is worth more than the time."""
+
 _FLIP_FLOPS = (
     "$_DFF_?_ 01", "$_DFF_?P?_ r", "$_SDFF_?P?_ r", "$_DFFE_??_ 01", "$_DFFE_?P??_ r", "$_SDFFE_?P??_ r",
 )  # fmt: skip
@@ -102,7 +106,7 @@ def synthesise(
 def mapping(family: str, top: str, verilog: str, least_reset: int = 0) -> list[str]:
     """Yosys commands from the design, read already, to the cells of a family of FPGAs.
 
-    A module that the design has several times is mapped once and flattened afterwards: its ports are
+    A module that a module has several times is mapped once and flattened afterwards: its ports are
     registers in this design, so that little is lost, and 144 PEs take as long as one.
 
     Parameters
@@ -173,13 +177,13 @@ def _block_rams(bodies: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _repeated(bodies: dict[str, str]) -> list[str]:
-    """Modules of which some module has more than one, large enough to matter."""
+    """Modules of which some module has `LEAST_REPEATED`, large enough to matter."""
     repeated = []
     for name, body in bodies.items():
         instances = max(
             (len(re.findall(rf"^  {name} \w+ \(", other, re.MULTILINE)) for other in bodies.values()),
             default=0,
         )
-        if instances > 1 and body.count("\n") > 200:
+        if instances >= LEAST_REPEATED and body.count("\n") > 200:
             repeated.append(name)
     return repeated

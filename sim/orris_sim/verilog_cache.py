@@ -39,7 +39,7 @@ def cached_verilog(config: AcceleratorConfig, progress: Progress | None = None) 
 
 def cached_array(config: AcceleratorConfig, progress: Progress | None = None) -> str:
     """RTLIL of the accelerator's module `ARRAY`, its rows and tiles as modules; like `cached_verilog`."""
-    modules = ("ifmap_row", "filter_row", "pe_row", "pe_tile")
+    modules = ("ifmap_row", "filter_row", "pe_row", "pe_tile", "pe_tile_last")
     return _cached(config, "array.il", progress, lambda: emit_netlist(PEArray(config), ARRAY, modules))
 
 

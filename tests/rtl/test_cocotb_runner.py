@@ -3,15 +3,15 @@
 import pytest
 
 from orris_hw.config import preset
-from orris_hw.gateware.x_bus import IfmapHop
+from orris_hw.gateware.x_bus import IfmapStop
 from orris_sim.cocotb_runner import BenchFailure, run_bench
 from rtl.benches import SIMULATORS
 
 
 def run(simulator, directory, module="orris_sim.benches.networks", seed=1, **settings):
     config = preset("tiny")
-    settings = {"config": config.model_dump(), "block": "ifmap_hop", "beats": 40} | settings
-    run_bench(IfmapHop(config), module, simulator, seed=seed, settings=settings, directory=directory)
+    settings = {"config": config.model_dump(), "block": "ifmap_stop", "beats": 40} | settings
+    run_bench(IfmapStop(config, 1), module, simulator, seed=seed, settings=settings, directory=directory)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)

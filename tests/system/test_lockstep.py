@@ -14,7 +14,8 @@ from orris_sim.lockstep import with_lockstep
 
 TINY = preset("tiny")
 ODD = TINY.derive({
-    "name": "odd", "array": {"rows": 5, "columns": 3}, "psum_width": 40, "networks": {"psum_bits": 64},
+    "name": "odd", "array": {"rows": 5, "columns": 3}, "psum_width": 40,
+    "networks": {"psum_bits": 64, "stop_columns": 2},
 })  # fmt: skip
 ONE_PE = TINY.derive({
     "name": "one-pe", "array": {"rows": 1, "columns": 1}, "networks": {"psum_bits": 32},

@@ -18,7 +18,7 @@ from orris_hw.gateware.psum_port import PsumPort
 from orris_hw.gateware.read_dma import ReadDma
 from orris_hw.gateware.requantiser import Requantiser, Rounding
 from orris_hw.gateware.write_dma import WriteDma
-from orris_hw.gateware.x_bus import FilterHop, IfmapHop
+from orris_hw.gateware.x_bus import FilterStop, IfmapStop
 from orris_hw.gateware.y_bus import IfmapRow
 from unit import (
     test_ifmap_feeder,
@@ -49,16 +49,16 @@ class Mutation(NamedTuple):
 
 MUTATIONS = {
     "ifmap X-bus: the PE beside takes the value": Mutation(
-        IfmapHop, "beat.tag == column_id", "beat.tag == column_id + 1",
-        lambda: test_x_bus.test_multicast_by_tag(True, 0.3),
+        IfmapStop, "beat.tag == column_id", "beat.tag == column_id + 1",
+        lambda: test_x_bus.test_multicast_by_tag(2, True, 0.3),
     ),
     "ifmap X-bus: every column on the same diagonal": Mutation(
-        IfmapHop, "beat.tag + self.column if", "beat.tag if",
-        lambda: test_x_bus.test_multicast_by_tag(True, 0.3),
+        IfmapStop, "beat.tag + column if", "beat.tag if",
+        lambda: test_x_bus.test_multicast_by_tag(2, True, 0.3),
     ),
     "filter X-bus: the set beside takes the value": Mutation(
-        FilterHop, "beat.tag == column_id", "beat.tag == column_id + 1",
-        lambda: test_x_bus.test_multicast_by_tag(False, 0.3),
+        FilterStop, "beat.tag == column_id", "beat.tag == column_id + 1",
+        lambda: test_x_bus.test_multicast_by_tag(2, False, 0.3),
     ),
     "ifmap Y-bus: a row takes another phase of the stride": Mutation(
         IfmapRow, "beat.phase == phase", "beat.phase == phase + 1",

@@ -261,7 +261,15 @@ def test_filters_wait_in_the_stops_ahead_of_a_late_column():
     # Two beats a stop and two ahead of them, less the seven of the description; then four words in the FIFO.
     assert filters_held(EYERISS, 11, 7) == (2 * 13 - 7) // 4 + 4
     assert filters_held(EYERISS, 0, 7) == 1
-    assert beats_behind(run_fields(e=2), 9, 11) == -4 and beats_behind(run_fields(e=2), 9, 10) == 4 - 2
+    assert [beats_behind(EYERISS, run_fields(e=2), 9, other) for other in (10, 11)] == [4 - 2, -4]
+
+
+def test_filters_wait_in_the_stops_of_two_columns_ahead_of_a_late_one():
+    config = EYERISS.derive({"networks": {"stop_columns": 2}})
+    assert filters_held(config, 11, 7) == filters_held(config, 10, 7) == (2 * 7 - 7) // 4 + 4
+    # One stop between columns 9 and 11, as between 9 and 10; none between 8 and 9.
+    behind = [beats_behind(config, run_fields(e=2), *columns) for columns in ((9, 11), (9, 10), (8, 9))]
+    assert behind == [-2, 4 - 2, -4]
 
 
 def test_ofmap_words_go_to_the_banks_that_hold_the_tile():

@@ -7,9 +7,14 @@ import pytest
 from orris_fpga.floorplan import LFE5U_85F
 
 
+def _cell(row, column, name):
+    """Tiles of two columns, called by the first."""
+    return f"core.grid.row_{row}.pe_tile_{column // 2 * 2}.pe_{column % 2}.{name}"
+
+
 def _module(rows, columns):
     cells = {
-        f"core.grid.row_{row}.pe_tile_{column}.pe.{name}": {"type": kind, "attributes": {}}
+        _cell(row, column, name): {"type": kind, "attributes": {}}
         for row in range(rows) for column in range(columns)
         for name, kind in (("product", "MULT18X18D"), ("filter_spad", "DP16KD"), ("own", "TRELLIS_FF"))
     }  # fmt: skip
@@ -18,7 +23,7 @@ def _module(rows, columns):
 
 
 def _site(module, row, column, name):
-    bel = module["cells"][f"core.grid.row_{row}.pe_tile_{column}.pe.{name}"]["attributes"]["BEL"]
+    bel = module["cells"][_cell(row, column, name)]["attributes"]["BEL"]
     x, y, kind = re.fullmatch(r"X(\d+)/Y(\d+)/(EBR|MULT18_)\d", bel).groups()
     return int(x), int(y), kind
 

@@ -29,6 +29,8 @@ CONFIGS = {
     "2 x 4, 16 bit buses": small(2, 4, networks={"ifmap_bits": 16, "filter_bits": 16, "fifo_depth": 3}),
     "4 x 2, small scratchpads": small(4, 2, scratchpads={"filter": 8, "ifmap": 5, "psum": 1}),
     "5 x 3, two values a beat": small(5, 3, networks={"x_lanes": 2}),
+    "3 x 5, two columns a stop": small(3, 5, networks={"stop_columns": 2}),
+    "2 x 4, two values a beat, two columns a stop": small(2, 4, networks={"x_lanes": 2, "stop_columns": 2}),
     "3 x 8, two values a beat": small(3, 8, networks={"x_lanes": 2}),
     "3 x 2, 16 bit values": small(3, 2, data_width=16, networks={"ifmap_bits": 32, "filter_bits": 16}),
 }  # fmt: skip

@@ -9,10 +9,16 @@ from amaranth.sim import Simulator
 
 from orris_hw.config import preset
 from orris_hw.gateware.beats import Kind, filter_x_beat, ifmap_x_beat
-from orris_hw.gateware.x_bus import FilterHop, IfmapHop
+from orris_hw.gateware.x_bus import FilterStop, IfmapStop
 
 COLUMNS = 5
 CONFIG = preset("orris-168")
+
+NETWORKS = pytest.mark.parametrize(
+    ("together", "ifmap"),
+    [(together, ifmap) for together in (1, 2) for ifmap in (True, False)],
+    ids=[f"{together} columns a stop, {name}" for together in (1, 2) for name in ("ifmap", "filter")],
+)
 
 
 def random_beats(rng, ifmap, count):
@@ -61,16 +67,21 @@ def expected(beats, ifmap):
     return received
 
 
-def simulate(beats, ifmap, *, stall=0.0, seed=0, blocked=()):
-    """Send beats along a chain of hops; return what the columns receive and the cycles that took."""
+def simulate(together, beats, ifmap, *, stall=0.0, seed=0, blocked=()):
+    """Send beats along stops of so many columns; return what columns receive and the cycles that took."""
     m = Module()
-    hops = [(IfmapHop if ifmap else FilterHop)(CONFIG) for _ in range(COLUMNS)]
-    for n, hop in enumerate(hops):
-        m.submodules[f"hop_{n}"] = hop
-        m.d.comb += hop.column.eq(n)
+    config = CONFIG.derive({"networks": {"stop_columns": together}})
+    stops = [
+        (IfmapStop if ifmap else FilterStop)(config, min(together, COLUMNS - first))
+        for first in range(0, COLUMNS, together)
+    ]
+    for n, stop in enumerate(stops):
+        m.submodules[f"stop_{n}"] = stop
+        m.d.comb += stop.stop.eq(n)
         if n:
-            wiring.connect(m, hops[n - 1].o, hop.i)
-    m.d.comb += hops[-1].o.ready.eq(1)
+            wiring.connect(m, stops[n - 1].o, stop.i)
+    m.d.comb += stops[-1].o.ready.eq(1)
+    ports = [port for stop in stops for port in stop.deliver]
     received, cycles = [[] for _ in range(COLUMNS)], [0]
     sim = Simulator(m)
     sim.add_clock(1e-6)
@@ -80,15 +91,15 @@ def simulate(beats, ifmap, *, stall=0.0, seed=0, blocked=()):
         for beat in beats:
             while rng.random() < stall:
                 await ctx.tick()
-            ctx.set(hops[0].i.payload, beat)
-            ctx.set(hops[0].i.valid, 1)
-            await ctx.tick().until(hops[0].i.ready)
-            ctx.set(hops[0].i.valid, 0)
+            ctx.set(stops[0].i.payload, beat)
+            ctx.set(stops[0].i.valid, 1)
+            await ctx.tick().until(stops[0].i.ready)
+            ctx.set(stops[0].i.valid, 0)
             cycles[0] += 1
 
     def sink(column):
         async def bench(ctx):
-            rng, port, held = random.Random(f"{seed} sink {column}"), hops[column].deliver, None
+            rng, port, held = random.Random(f"{seed} sink {column}"), ports[column], None
             while True:
                 ready = column not in blocked and rng.random() >= stall
                 ctx.set(port.ready, ready)
@@ -129,33 +140,34 @@ def test_beats_have_the_widths_the_model_uses():
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.3, 0.7])
-@pytest.mark.parametrize("ifmap", [True, False], ids=["ifmap", "filter"])
-def test_multicast_by_tag(ifmap, stall):
+@NETWORKS
+def test_multicast_by_tag(together, ifmap, stall):
     """Every column gets the beats with its ID, in order, however source and PEs stall."""
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     beats = random_beats(random.Random(seed), ifmap, 300)
-    received, _ = simulate(beats, ifmap, stall=stall, seed=seed)
+    received, _ = simulate(together, beats, ifmap, stall=stall, seed=seed)
     assert received == expected(beats, ifmap)
 
 
-@pytest.mark.parametrize("ifmap", [True, False], ids=["ifmap", "filter"])
-def test_one_beat_every_cycle(ifmap):
+@NETWORKS
+def test_one_beat_every_cycle(together, ifmap):
     beats = random_beats(random.Random(5), ifmap, 200)
-    received, cycles = simulate(beats, ifmap)
+    received, cycles = simulate(together, beats, ifmap)
     assert received == expected(beats, ifmap)
-    assert cycles is not None and cycles <= len(beats) + COLUMNS + 2
+    assert cycles is not None and cycles <= len(beats) + -(-COLUMNS // together) + 2
 
 
-@pytest.mark.parametrize("ifmap", [True, False], ids=["ifmap", "filter"])
-def test_a_full_pe_holds_up_only_what_is_behind(ifmap):
+@NETWORKS
+def test_a_full_pe_holds_up_only_what_is_behind(together, ifmap):
     """Column 2 takes nothing: its beat still goes on to the columns after it, later beats wait."""
     last = {} if ifmap else {"last": 0}
     assign = {"kind": Kind.ASSIGN, "tag": 3, "data": COLUMNS - 1, **last}
     beats = [assign, *({"kind": Kind.VALUE, "tag": 5 if ifmap else 3, "data": n, **last} for n in range(6))]
     if ifmap:  # one ID for every column: each is assigned alone
         beats[0:1] = [{"kind": Kind.ASSIGN, "tag": 5 - n, "data": n} for n in range(COLUMNS)]
-    received, _ = simulate(beats, ifmap, blocked={2})
+    received, _ = simulate(together, beats, ifmap, blocked={2})
     counts = [len(r) for r in received]
     assert counts[2] == 0 and counts[3] == counts[4] == 1
     assert 1 <= counts[1] <= 3 and counts[1] <= counts[0] <= 6
+    assert together == 1 or counts[0] == counts[1]  # at a stop of two, both wait behind the same beat

@@ -75,6 +75,12 @@ class Networks(_Part):
         le=2,
         description="ifmap values of an X-bus beat: 2 serve two filter sets at once in depthwise layers",
     )
+    stop_columns: int = Field(
+        default=1,
+        ge=1,
+        le=2,
+        description="columns that share a stop of the X-buses: 2 take fewer registers, and hold fewer beats",
+    )
     fifo_depth: int = Field(default=4, ge=2, le=16, description="entries of the FIFO at the head of each row")
     spare_sums: int = Field(
         default=8, ge=0, le=16, description="finished sums a column holds beside scratchpads.psum of them"
@@ -228,6 +234,15 @@ class AcceleratorConfig(_Part):
     def psum_ports(self) -> int:
         """Columns that can hand over a psum in the same cycle."""
         return max(1, min(self.array.columns, self.networks.psum_bits // self.psum_width))
+
+    @property
+    def stops(self) -> int:
+        """Stops of a row's X-buses."""
+        return self.stop_of(self.array.columns - 1) + 1
+
+    def stop_of(self, column: int) -> int:
+        """The stop of the X-buses that serves a column."""
+        return column // self.networks.stop_columns
 
     @property
     def glb_words(self) -> int:

@@ -10,7 +10,7 @@ DEFAULT_PRESET = "orris-168"
 
 _ULX3S_85F: dict[str, Any] = dict(
     scratchpads=dict(filter=192, ifmap=16, psum=16),
-    networks=dict(ifmap_bits=32, filter_bits=16, psum_bits=4 * 32, spare_sums=0),
+    networks=dict(ifmap_bits=32, filter_bits=16, psum_bits=4 * 32, stop_columns=2, spare_sums=0),
     post_processing=dict(lanes=1, channels=512),
     vector=dict(lanes=0),
     zero_gating=False,

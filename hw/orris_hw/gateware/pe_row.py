@@ -15,7 +15,7 @@ from .pe_tile import PETile
 
 
 class PERow(wiring.Component):
-    """The PEs of a row, each with its stop on the two X-buses, and the count of what they did.
+    """The PEs of a row, with their stops on the two X-buses, and the count of what they did.
 
     All rows are the same: what a row is for is told to it by the beats that reach it.
 
@@ -54,21 +54,27 @@ class PERow(wiring.Component):
         m = Module()
         config = self.config
 
-        columns = config.array.columns
-        tiles = [PETile(config) for _ in range(columns)]
+        columns, together = config.array.columns, config.networks.stop_columns
+        tiles = {
+            first: PETile(config, min(together, columns - first)) for first in range(0, columns, together)
+        }
         if config.control.counters == "all":
             m.submodules.event_sum = event_sum = EventSum(PeEvents, columns, config.pes)
             m.d.comb += [event_sum.below.eq(self.events_in), self.events_out.eq(event_sum.total)]
-            m.d.comb += [event_sum.events[column].eq(tile.events) for column, tile in enumerate(tiles)]
+            happened = [events for tile in tiles.values() for events in tile.events]
+            m.d.comb += [event_sum.events[column].eq(events) for column, events in enumerate(happened)]
 
         x_ifmap, x_filter = wiring.flipped(self.ifmap), wiring.flipped(self.filter)
-        for column, tile in enumerate(tiles):
-            m.submodules[f"pe_tile_{column}"] = Once(tile, "pe_tile")
+        for first, tile in tiles.items():
+            name = "pe_tile" if tile.columns == together else "pe_tile_last"
+            m.submodules[f"pe_tile_{first}"] = Once(tile, name)
             wiring.connect(m, x_ifmap, tile.ifmap)
             wiring.connect(m, x_filter, tile.filter)
-            wiring.connect(m, wiring.flipped(self.psum_in[column]), tile.psum_in)
-            wiring.connect(m, tile.psum_out, wiring.flipped(self.psum_out[column]))
-            m.d.comb += tile.column.eq(column)
+            for place in range(tile.columns):
+                column = first + place
+                wiring.connect(m, wiring.flipped(self.psum_in[column]), tile.psum_in[place])
+                wiring.connect(m, tile.psum_out[place], wiring.flipped(self.psum_out[column]))
+            m.d.comb += tile.stop.eq(first // together)
             x_ifmap, x_filter = tile.ifmap_next, tile.filter_next
         m.d.comb += [x_ifmap.ready.eq(1), x_filter.ready.eq(1)]  # past the last column
         return m

@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cocotb
 
 from orris_hw.config import AcceleratorConfig
 from orris_hw.gateware.beats import Kind, PassField, RowField, filter_lanes, ifmap_lanes
-from orris_hw.gateware.x_bus import FilterHop, IfmapHop
+from orris_hw.gateware.x_bus import FilterStop, IfmapStop
 from orris_hw.gateware.y_bus import FilterRow, IfmapRow
 
 from .bench import STALLS, configuration, generator, settings, start
@@ -18,12 +19,12 @@ Beat = dict[str, int]
 Model = Callable[[AcceleratorConfig, list[Beat]], tuple[list[Beat], list[Any]]]
 VALUE, CLEAR, ASSIGN, PARAMETER = range(4)
 COLUMN = 2
-"""Where the stop is."""
+"""Which one the stop under test serves, alone."""
 assert [kind.name for kind in Kind] == ["VALUE", "CLEAR", "ASSIGN", "PARAMETER"]
 
 
-def hop(ifmap: bool) -> Model:
-    """A column's stop: beats for the next column, and payloads for this column's PE."""
+def stop(ifmap: bool) -> Model:
+    """A column's stop: beats for the next one, and payloads for this column's PE."""
 
     def model(config: AcceleratorConfig, beats: list[Beat]) -> tuple[list[Beat], list[Any]]:
         onward, delivered = [], []
@@ -149,10 +150,15 @@ def ifmap_y_beat(rng: random.Random, config: AcceleratorConfig) -> Beat:
     return beat
 
 
+def alone(stop: Any) -> Callable[[AcceleratorConfig], Any]:
+    """A stop of one column."""
+    return lambda config: stop(config, 1)
+
+
 # By name: the component, its second output, random beats for it, and its model.
 BLOCKS = {
-    "ifmap_hop": (IfmapHop, "deliver", lambda rng, config: x_beat(rng, config, True), hop(True)),
-    "filter_hop": (FilterHop, "deliver", lambda rng, config: x_beat(rng, config, False), hop(False)),
+    "ifmap_stop": (alone(IfmapStop), "deliver_0", partial(x_beat, ifmap=True), stop(True)),
+    "filter_stop": (alone(FilterStop), "deliver_0", partial(x_beat, ifmap=False), stop(False)),
     "ifmap_row": (IfmapRow, "x", ifmap_y_beat, ifmap_row),
     "filter_row": (FilterRow, "x", filter_y_beat, filter_row),
 }
@@ -170,8 +176,8 @@ async def random_beats(dut: Any, stall: float) -> None:
     source = StreamSource(dut, component, "i", stall)
     there = StreamSink(dut, component, "o", stall).start()
     here = StreamSink(dut, component, output, stall).start()
-    if hasattr(component, "column"):
-        dut.column.value = COLUMN
+    if hasattr(component, "stop"):
+        dut.stop.value = COLUMN
     await start(dut, component)
     cocotb.start_soon(source.send(beats))
     await there.check(onward, 50_000)

@@ -42,12 +42,12 @@ class Backlog:
     """Ifmap values of a pass, on their way to columns that free their places one by one.
 
     Cycles are as seen from the last column: what reaches column j does so as many earlier as there are
-    columns behind it.
+    stops of the X-bus behind its own.
     """
 
     def __init__(self, config: AcceleratorConfig, run: Run, feed: IfmapFeed):
         self._feed, self._q, self._e, self._sets = feed, run["q"], run["e"], run["sets"]
-        self._capacity, self._columns = config.scratchpads.ifmap, config.array.columns
+        self._config, self._capacity = config, config.scratchpads.ifmap
         self._own = feed.row_beats // feed.rows  # beats of an ifmap column that a column takes of a row
 
     def sent(self, room: Room, columns: int, numbers: Iterable[int]) -> float:
@@ -78,7 +78,8 @@ class Backlog:
         feed, q, own, through = self._feed, self._q, self._own, 0.0
         total, slow = columns * feed.row_beats, feed.column / max(feed.beats, feed.x_bus)
         for column in range(self._e * self._sets):
-            held = places + STOP * column / feed.values
+            stop = self._config.stop_of(column)
+            held = places + STOP * stop / feed.values
             first = column % self._e * own  # of an ifmap column that is for this one, in the top row of a set
             last = int((total - held - first - 1) // feed.row_beats)
             for number in {*numbers, last}:
@@ -91,21 +92,22 @@ class Backlog:
                 y_bus = columns * feed.beats - rows * feed.beats / feed.rows - part
                 left = max(0.0, y_bus, (total - passed) * feed.x_bus / feed.row_beats)
                 # A place in a stop is known of stop by stop, up to the head of the row.
-                back = 2 * column - self._columns + 1
+                back = 2 * stop - self._config.stops + 1
                 through = max(through, room(column, value) + back + left * slow)
         return through
 
 
-def beats_behind(run: Run, column: int, other: int) -> int:
+def beats_behind(config: AcceleratorConfig, run: Run, column: int, other: int) -> int:
     """Beats on an X-bus from those of the other column to those of a column, less those that wait in the
     stops between them."""
-    return (column % run["e"] - other % run["e"]) * run["q"] - STOP * max(0, other - column)
+    between = max(0, config.stop_of(other) - config.stop_of(column))
+    return (column % run["e"] - other % run["e"]) * run["q"] - STOP * between
 
 
 def filters_held(config: AcceleratorConfig, column: int, fields: int) -> int:
     """Beats of filters that the head of a row and the stops of its X-bus hold behind the `fields` that
     describe a pass, which wait for that column."""
     networks = config.networks
-    values = STOP * (column + 2) - fields  # in the stops, and ahead of them
+    values = STOP * (config.stop_of(column) + 2) - fields  # in the stops, and ahead of them
     lanes = networks.filter_bits // config.data_width if values > 0 else 1
     return max(1, networks.fifo_depth + values // lanes)

@@ -94,7 +94,7 @@ class ComputeUnit:
         self._begins, self._ends = [0.0], [0.0]  # of the columns that are followed
         self._latest: int | None = None  # column that began last
         self._held = 0.0  # until when post-processing takes the last sums of a pass
-        hops = array.rows + array.columns
+        hops = array.rows + config.stops
         self._pipe, self._back = 8 + hops, 4 + hops  # from a feeder to the last PE; from its room to a feeder
         self._up = _PE + _UP * (array.rows - 1)  # from the last PE to the top of its column
         self._post_free = 0.0
@@ -117,7 +117,7 @@ class ComputeUnit:
     def _read(self, begin: float, words: float, address: int) -> float:
         """When the filter feeder has read that many words from `begin` on: psums come first in a bank."""
         now, bank = begin, address // self._config.global_buffer.depth
-        late = self._up + bank + 1 - self._config.array.columns
+        late = self._up + self._config.stop_of(bank) + 1 - self._config.stops
         for start, end, rate, banks in self._reads:
             start, end = start + late, end + late
             if bank >= banks or end <= now:
@@ -136,7 +136,7 @@ class ComputeUnit:
     def _ifmap_feed(self, run: Run, k: int, rows: int, blocks: int, begin: float) -> IfmapFeed:
         """Of pass `k`, whose words are read from `begin` on: psums come first in a bank."""
         feed = ifmap_feed(self._config, run, blocks, rows)
-        late = self._up - self._config.array.columns / 2
+        late = self._up - self._config.stops / 2
         reading = [(rate, banks) for _, end, rate, banks in self._reads if end + late > begin]
         if not reading:
             return feed
@@ -328,21 +328,22 @@ class ComputeUnit:
     ) -> tuple[list[float], list[float]]:
         """When the columns begin and end a pass, each as seen from the last one: once its filters are loaded,
         its ifmap values are there, and post-processing has taken the sums before."""
-        e, sets, most = run["e"], run["sets"], self._config.array.columns - 1
+        config, e, sets = self._config, run["e"], run["sets"]
         followed = self._followed(run)
         late = followed[-1] if self._latest is None else self._latest
         loaded, apart = self._loaded_at.popleft()
         # A column waits for those of the set that begins last; among them each for the ones behind it.
         last = [column for column in followed if column // e == late // e and column != late] + [late]
+        before = [config.stops - 1 - config.stop_of(column) for column in followed]  # the last one, in cycles
         bounds: list[float] = []
         waits: list[Waits] = []
-        for column, window in zip(followed, windows, strict=True):
+        for column, window, early in zip(followed, windows, before, strict=True):
             filters = loaded - max(0, sets - 1 - column // e) * apart
-            bounds.append(max(filters, window, self._held) - (most - column))
+            bounds.append(max(filters, window, self._held) - early)
             others = last[last.index(column) + 1 :] if column in last else last
-            waits.append(tuple((other, beats_behind(run, column, other)) for other in others))
+            waits.append(tuple((other, beats_behind(config, run, column, other)) for other in others))
         begins, ends = (
-            [at + most - column for column, at in zip(followed, times, strict=True)]
+            [at + early for early, at in zip(before, times, strict=True)]
             for times in self._columns.begin(bounds, work, waits)
         )
         self._latest = followed[begins.index(max(begins))]
