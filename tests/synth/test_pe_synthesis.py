@@ -16,9 +16,9 @@ from orris_hw.gateware.pe_tile import PETile
 from orris_sim.cocotb_runner import TOP, run_bench
 
 BUDGETS = {  # of a PE, alone or in a tile: LUT sites of ECP5, with those of RAMs and ends of carry chains
-    ("PE", "orris-168"): 390,
-    ("tile", "orris-168"): 490,
-    ("tile", "ulx3s-85f"): 320,
+    ("PE", "orris-168"): 380,
+    ("tile", "orris-168"): 475,
+    ("tile", "ulx3s-85f"): 310,
 }
 
 

@@ -69,7 +69,11 @@ MUTATIONS = {
         lambda: test_pe.test_one_mac_every_cycle((2, 3, 2, 20), "lut_ram"),
     ),
     "PE: the psum from below is lost": Mutation(
-        PE, "self.psum_in.payload.psum", "0",
+        PE, "Mux(waits, waiting, below.payload.psum)", "Mux(waits, waiting, 0)",
+        lambda: test_pe.test_random_passes("tiny", "lut_ram", 0.3),
+    ),
+    "PE: the psum from below that has to wait is lost": Mutation(
+        PE, "waiting.eq(below.payload.psum)", "waiting.eq(0)",
         lambda: test_pe.test_random_passes("tiny", "lut_ram", 0.3),
     ),
     "psum port: the psum of the passes before is lost": Mutation(

@@ -11,7 +11,6 @@ from ..config import AcceleratorConfig
 from .address_order import address_after
 from .arithmetic import saturate
 from .beats import FIELD_BITS, FORWARD_BITS, PassField, PassFlags, pe_filter_beat, psum_beat
-from .buffers import SkidBuffer
 
 LATENCY = 7
 """Cycles from the issue of a last tap to its psum on `psum_out`."""
@@ -186,8 +185,6 @@ class PE(wiring.Component):
         ]
         with m.If(push):
             m.d.sync += coming.eq(coming + 1)
-        with m.If(free):
-            m.d.sync += oldest.eq(oldest + 1)
 
         # -- issue: taps outside, filters inside -------------------------------------------------
         available = Signal()  # the ifmap value of the current tap
@@ -233,9 +230,13 @@ class PE(wiring.Component):
         )
         with m.If(end_of_position | ~active):
             m.d.sync += position.eq(positions - 1)
-        # The next position starts at the oldest word, unless its last tap frees that and all before it.
+        # A position frees the words of its first taps. The next one starts at the oldest word, unless the
+        # last tap freed that as well.
+        after = (here + 1)[: len(here)]
+        with m.If(free):  # where `oldest` is `here`
+            m.d.sync += oldest.eq(after)
         with m.If(last_issue):
-            m.d.sync += here.eq(Mux(last_tap & ~free, oldest, here + 1))
+            m.d.sync += here.eq(Mux(last_tap & ~free, oldest, after))
         with m.If(end_of_pass):
             m.d.sync += active.eq(0)
         with m.If(switch):
@@ -267,12 +268,10 @@ class PE(wiring.Component):
                 ]
         # Filters are read in the order in which they came, anew for each position.
         filter_read = filter_spad.read_port()
-        filter_word = Signal(load_word.shape())
+        filter_word = Signal(load_word.shape(), reset_less=True)
         last_word = about["ifmap"].last_filter & about["ifmap"].last_tap  # of the position
-        with m.If(enable & valid["ifmap"] & last_word):
-            m.d.sync += filter_word.eq(0)
-        with m.Elif(enable & valid["ifmap"]):
-            m.d.sync += filter_word.eq(address_after(filter_word))
+        with m.If(enable & (valid["ifmap"] | draining)):  # before the first word of a pass as well
+            m.d.sync += filter_word.eq(Mux(last_word | draining, 0, address_after(filter_word)))
         ifmap_value = [
             Signal(signed(config.operand_width), name=f"ifmap_{i}", reset_less=True) for i in range(2)
         ]
@@ -299,6 +298,7 @@ class PE(wiring.Component):
         at_once = spads.psum_memory == "lut_ram"  # read as it is added to, else a cycle before
         stage = "product" if at_once else "operands"
         reading, summing = about[stage], about["product"]
+        begins = Signal(init=1)  # what comes to the multiplier next is the pass's first
         # Which sum it is, is counted anew where it is read.
         read_filter, read_first_tap = Signal.like(current.filters), Signal(init=1)
         with m.If(enable & valid[stage] & reading.last_filter):
@@ -324,7 +324,6 @@ class PE(wiring.Component):
 
         # The flags of the pass that the product is of: those of the current pass from its first product on.
         leaving = Signal(data.StructLayout({"flags": PassFlags, "forward": FORWARD_BITS}), reset_less=True)
-        begins = Signal(init=1)  # the next product is the pass's first
         with m.If(enable & valid["operands"]):
             m.d.sync += begins.eq(about["operands"].end)
             with m.If(begins):
@@ -364,52 +363,50 @@ class PE(wiring.Component):
             events.spad_psum_write.eq(psum_write.en),
         ]
 
-        # -- join the psum from below, then pass on those of other sets -------------------------------
-        m.submodules.leave = leave = SkidBuffer(psum_beat(config))
-        departs, joins, onward = Signal(), Signal(), Signal()
-        to_forward, forwards = Signal(FORWARD_BITS), Signal()
-        end_after = Signal(reset_less=True)  # the last psum to be passed on is the pass's last
-        own_valid, own_end, own_flags = Signal(), Signal(reset_less=True), Signal(PassFlags, reset_less=True)
-        below = Signal(signed(config.link_width), reset_less=True)
+        # -- join the psum from below as it comes, then pass on those of other sets --------------------
+        own_valid, own_flags = Signal(), Signal(PassFlags, reset_less=True)
         # Gates, where a zero loaded into a register would be a reset more.
         own_counts, below_counts = Signal(reset_less=True), Signal(reset_less=True)
+        to_forward, forwarded_all = Signal(FORWARD_BITS, reset_less=True), Signal()
+        end_after = Signal(reset_less=True)  # the last psum to be passed on is the pass's last
+        # A psum that comes while the one it joins is held up waits, so that `ready` comes from a register.
+        waiting, waits = Signal(signed(config.link_width), reset_less=True), Signal()
+        below, out = self.psum_in, self.psum_out
+        leaves = Signal()
         m.d.comb += [
-            departs.eq(valid["product"] & summing.last_tap),
-            joins.eq(departs & leaving.flags.join),
-            onward.eq(~own_valid | leave.i.ready),
-            enable.eq(onward & (to_forward == 0) & (~joins | self.psum_in.valid)),
-            forwards.eq(onward & (to_forward != 0) & self.psum_in.valid),
-            self.psum_in.ready.eq(onward & (joins | (to_forward != 0))),
+            below.ready.eq(~waits),
+            leaves.eq(own_valid & (~below_counts | below.valid | waits) & (~out.valid | out.ready)),
+            forwarded_all.eq(to_forward == 0),
+            enable.eq(~own_valid | (leaves & forwarded_all)),
+            events.net_psum_values.eq(leaves),
         ]
-        with m.If(onward):
-            m.d.sync += own_valid.eq((departs & enable) | forwards)
-        with m.If(departs & enable):
-            m.d.sync += [to_forward.eq(leaving.forward), end_after.eq(summing.end)]
-        with m.If(forwards):
-            m.d.sync += [
-                to_forward.eq(to_forward - 1),
-                own_counts.eq(0),
-                below_counts.eq(1),
-                own_end.eq(end_after & (to_forward == 1)),
-            ]
+        with m.If(leaves & below_counts):
+            m.d.sync += waits.eq(0)
+        with m.Elif(below.valid):
+            m.d.sync += waits.eq(1)
+        with m.If(below.valid & ~waits):
+            m.d.sync += waiting.eq(below.payload.psum)
         with m.If(enable):
             m.d.sync += [
+                own_valid.eq(valid["product"] & summing.last_tap),
                 own.eq(total),
                 own_counts.eq(1),
                 below_counts.eq(leaving.flags.join),
                 own_flags.eq(leaving.flags),
-                own_end.eq(summing.end & (leaving.forward == 0)),
+                to_forward.eq(leaving.forward),
+                end_after.eq(summing.end),
             ]
-        with m.If(enable | forwards):
-            m.d.sync += below.eq(self.psum_in.payload.psum)
-        joined = Mux(own_counts, own, 0) + Mux(below_counts, below, 0)
-        m.d.comb += [
-            leave.i.payload.psum.eq(saturate(joined, config.link_width) if fixed_point else joined),
-            leave.i.payload.first.eq(own_flags.first),
-            leave.i.payload.last.eq(own_flags.last),
-            leave.i.payload.end.eq(own_end),
-            leave.i.valid.eq(own_valid),
-            events.net_psum_values.eq(leave.i.valid & leave.i.ready),
-        ]
-        wiring.connect(m, leave.o, wiring.flipped(self.psum_out))
+        with m.Elif(leaves):
+            m.d.sync += [own_counts.eq(0), below_counts.eq(1), to_forward.eq(to_forward - 1)]
+        joined = Mux(own_counts, own, 0) + Mux(below_counts, Mux(waits, waiting, below.payload.psum), 0)
+        with m.If(leaves):
+            m.d.sync += [
+                out.valid.eq(1),
+                out.payload.psum.eq(saturate(joined, config.link_width) if fixed_point else joined),
+                out.payload.first.eq(own_flags.first),
+                out.payload.last.eq(own_flags.last),
+                out.payload.end.eq(end_after & forwarded_all),
+            ]
+        with m.Elif(out.ready):
+            m.d.sync += out.valid.eq(0)
         return m

@@ -16,7 +16,7 @@ from functools import cache
 from math import ceil
 from typing import Any
 
-_CHAIN = 5  # psums a column holds: one in its top PE, two in the PE's buffer, two at the port
+_CHAIN = 4  # psums a column holds: two in its top PE, two at the port
 _WAY = 5  # cycles from a PE that frees a value to one that waits for those behind it
 _NEVER = float("inf")
 _KNOWN = 2  # passes before the present one that columns still work on

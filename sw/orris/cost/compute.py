@@ -38,11 +38,11 @@ _SET_UP = 4  # of a RUN in the filter feeder, beside one for each filter set
 _SEEK = 3  # from a RUN to its first token in the filter feeder, beside one for each slot before its own
 _ROOM = 4  # from a place that a PE frees to the beat that leaves the feeder for it
 _PE = 7  # from a last tap to its psum
-_UP = 2  # from PE to PE
+_UP = 1  # from PE to PE
 _PORT = 8  # from the top PE to a finished sum
 _POST = 17  # from the last finished sum to the job's token
 _JOB_SET_UP = 6  # of a job in post-processing, beside one for each column and for each block of channels
-_CHAIN = 5  # psums of a column on their way: one in its top PE, two in the PE's buffer, two at the port
+_CHAIN = 4  # psums of a column on their way: two in its top PE, two at the port
 _MOST_WRITES = _MOST_READS = 0.9  # of a bank's cycles
 _RESPONSES = 16  # words of filters that wait for the Y-bus
 
