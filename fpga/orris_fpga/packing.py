@@ -6,6 +6,7 @@ from typing import Any
 
 from .block_ram_registers import absorb_read_registers
 from .carry_operands import absorb_operands
+from .constants import fold_constants
 from .module_nets import Nets
 from .multiplier_operands import align_operands
 from .multiplier_registers import absorb_registers
@@ -16,6 +17,7 @@ def pack_netlist(path: Path, most_readers: int = MOST_READERS) -> None:
     """Rewrites a netlist, Yosys' JSON: fewer cells and wires, then copies of what very many read."""
     design = json.loads(path.read_text())
     for module in design["modules"].values():
+        fold_constants(module)
         absorb_operands(module)
         absorb_registers(module)
         align_operands(module)

@@ -1,5 +1,6 @@
 """What a packed netlist of ECP5 computes is what it computed before."""
 
+import copy
 import random
 from itertools import product
 
@@ -7,6 +8,7 @@ import pytest
 
 from orris_fpga.block_ram_registers import absorb_read_registers
 from orris_fpga.carry_operands import absorb_operands
+from orris_fpga.constants import fold_constants
 from orris_fpga.multiplier_operands import align_operands
 from orris_fpga.multiplier_registers import absorb_registers
 
@@ -229,3 +231,50 @@ def test_registers_of_words_read_that_have_to_stay(width, changes, stay):
     absorb_read_registers(module)
     assert len(module["cells"]) == stay + 1
     assert module["cells"]["block"]["parameters"]["REGMODE_B"] == "NOREG"
+
+
+def _cell(kind, parameters, output, **pins):
+    """A cell with nets or constants on its pins."""
+    connections = {pin: [net] for pin, net in pins.items()}
+    directions = {pin: "output" if pin == output else "input" for pin in pins}
+    return {"type": kind, "parameters": parameters, "connections": connections, "port_directions": directions}
+
+
+def _flip_flop(data, output, start="RESET", **pins):
+    return _cell("TRELLIS_FF", {"REGSET": start}, "Q", CLK=2, LSR=3, DI=data, Q=output, **pins)
+
+
+def _gate(value, *pins):
+    """A LUT of a function of A to D."""
+    table = "".join(str(int(value(*bits[::-1]))) for bits in product((0, 1), repeat=4))[::-1]
+    return _cell("LUT4", {"INIT": table}, "Z", **dict(zip("ABCDZ", pins, strict=True)))
+
+
+def test_what_is_always_the_same_goes():
+    """A register of zeros, the gate that lets it through, the register behind that, and what fed the gate."""
+    cells = {
+        "zeros": _flip_flop("0", 10, CE=4),
+        "chosen": _gate(lambda a, b, c, d: a & b, 10, 11, "0", "0", 12),
+        "choice": _flip_flop(5, 11),
+        "behind": _flip_flop(12, 13),
+        "kept": _gate(lambda a, b, c, d: a | b, 13, 5, "0", "0", 20),
+    }
+    module = {"cells": cells, "ports": {"out": {"direction": "output", "bits": [20]}}}
+    fold_constants(module)
+    assert list(module["cells"]) == ["kept"]
+    assert module["cells"]["kept"]["connections"] == {"A": ["0"], "B": [5], "C": ["0"], "D": ["0"], "Z": [20]}
+
+
+def test_what_may_change_stays():
+    """A register that starts with another value, one that an enable or a port reads, a gate that may be 1."""
+    cells = {
+        "set": _flip_flop("0", 10, start="SET"),
+        "enables": _flip_flop("0", 11),
+        "port": _flip_flop("0", 12),
+        "gate": _gate(lambda a, b, c, d: a & b | c, 10, 6, 5, "0", 13),
+        "enabled": _flip_flop(13, 14, CE=11),
+    }
+    module = {"cells": cells, "ports": {"out": {"direction": "output", "bits": [12, 14]}}}
+    before = copy.deepcopy(cells)
+    fold_constants(module)
+    assert module["cells"] == before
