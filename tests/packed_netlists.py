@@ -5,8 +5,9 @@ import random
 from orris_fpga.placement.fabric import Fabric
 
 SMALL = Fabric(
-    device="small ECP5", columns=(2, 13), rows=(2, 11), groups=(4,), memory_rows=(5,), multiplier_rows=(8,)
-)
+    device="small ECP5", database="none", columns=(2, 13), rows=(2, 11), groups=(4,), memory_rows=(5,),
+    multiplier_rows=(8,),
+)  # fmt: skip
 """Of 96 logic tiles, four block RAMs and four multipliers."""
 
 
@@ -68,7 +69,7 @@ class Packed:
             cell["port_directions"]["FCO"] = "output"
         return sums
 
-    def ram(self, name, address, data):
+    def ram(self, name, address, data, write=None):
         """A 16 x 4 RAM; its outputs."""
         internal = [self.net() for _ in range(4)]
         self.add(
@@ -78,7 +79,10 @@ class Packed:
         for index in range(2):
             self.add(f"{name}$RAMW_BLOCK{index}", "TRELLIS_COMB", {}, {}, {"MODE": "RAMW_BLOCK"})
         return [
-            self.lut(f"{name}$DPRAM_COMB{index}", address, mode="DPRAM", WD=internal[index], WCK=self.clock)
+            self.lut(
+                f"{name}$DPRAM_COMB{index}", address, mode="DPRAM", WD=internal[index],
+                WCK=self.clock, WRE=write,
+            )  # fmt: skip
             for index in range(4)
         ]
 

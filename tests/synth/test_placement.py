@@ -1,4 +1,4 @@
-"""A small accelerator for the ULX3S 85F: packed by nextpnr, placed by our own placer, routed by nextpnr."""
+"""A small accelerator for the ULX3S 85F: packed by nextpnr, placed and routed by our own programs."""
 
 import importlib.util
 
@@ -34,7 +34,13 @@ def test_a_small_accelerator_is_placed_and_routed(tmp_path):
     assert report.resources["MULT18X18D"][0] >= SMALL.pes
     assert min(achieved for achieved, _ in report.clocks.values()) > 50
     stages = [text.split(",")[0] for text in told]
-    assert stages.index("packing") < stages.index("placement") < stages.index("routing")
+    order = [stages.index(stage) for stage in ("packing", "placement", "routing", "clocks")]
+    assert order == sorted(order)
     assert any(text.startswith("placement, 100%: ") for text in told)
+    assert any(" 0 wires overused, " in text for text in told)
     log = (tmp_path / "nextpnr.log").read_text()
-    assert "Program finished normally" in log and "Placed " not in log and "Running router2" in log
+    assert "Program finished normally" in log and "Placed " not in log
+    assert log.count(" iter=") == 1 and "overused=0" in log  # nothing was left to negotiate about
+    ours = [float(text.split(", ")[-1].split()[0]) for text in told if " 0 wires overused, " in text]
+    achieved = min(achieved for achieved, _ in report.clocks.values())
+    assert abs(min(ours) * achieved / 1000 - 1) < 0.1  # the router's timing is nextpnr's, about

@@ -47,6 +47,39 @@ def test_nets_that_count():
     assert ("reader", Pin.DATA) in nets["a"] and ("ram$RAMW_SLICE", Pin.REGISTER) in nets["a"]
 
 
+def test_a_ram_is_written_to_at_its_write_port():
+    """The enable comes in at four LUTs, but a path ends once, in the cell that has address and data."""
+    packed = Packed()
+    a = packed.pad("a", packed.net(), "X0/Y2/PIOA")
+    packed.ram("ram", packed.net(), packed.net(), write=a)
+    netlist = read_netlist(packed.module)
+    (net,) = netlist.nets
+    names = [cell.name for cell in netlist.cells]
+    assert {(names[cell], pin) for cell, pin in net.sinks} == {("ram$RAMW_SLICE", Pin.REGISTER)}
+    luts = [(names.index(f"ram$DPRAM_COMB{index}"), "WRE") for index in range(4)]
+    assert net.ports == ((names.index("a"), "O"), *luts)
+    (line,) = netlist_text(netlist, SMALL).split("nets 1\n")[1].splitlines()[:1]
+    assert line == f"1 {names.index('a')} {names.index('ram$RAMW_SLICE')} {Pin.REGISTER}"
+
+
+def test_constants_are_apart():
+    netlist = read_netlist(_example().module)
+    (net,) = netlist.constants
+    names = [cell.name for cell in netlist.cells]
+    assert names[net.driver] == "$PACKER_VCC" and net.sinks == ((names.index("reader"), Pin.UNTIMED),)
+
+
+def test_a_placed_netlist():
+    """Logic may have sites when all cells do, and must."""
+    packed = Packed()
+    packed.lut("lut", packed.clock)
+    with pytest.raises(BoardError, match="^lut, a TRELLIS_COMB, is not placed$"):
+        read_netlist(packed.module, placed=True)
+    packed.cells["lut"]["attributes"]["NEXTPNR_BEL"] = "X3/Y4/SLICEA.K0"
+    (lut,) = [cell for cell in read_netlist(packed.module, placed=True).cells if cell.name == "lut"]
+    assert lut.place == (3, 4)
+
+
 def test_the_text_has_every_section():
     text = netlist_text(read_netlist(_example().module), SMALL).splitlines()
     heads = [line.split() for line in text if line[0].isalpha()]

@@ -5,13 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..compiled import compile_cached
+from ..compiled import SAME_ARITHMETIC, compile_cached, program_sources
 from ..errors import BoardError
 
 _DIRECTORY = Path(__file__).with_name("annealer")
-SOURCES = (_DIRECTORY / "main.cpp", *sorted(_DIRECTORY.glob("*.h")))
-OPTIONS = ("-O2", "-ffp-contract=off")
-"""The same arithmetic on every machine, so that a seed gives the same placement everywhere."""
+SOURCES = program_sources(_DIRECTORY)
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def anneal(
     OrrisError
         There is no C++ compiler, or the design finds no legal place.
     """
-    program = compile_cached(SOURCES, OPTIONS, "placer", "the placer")
+    program = compile_cached(SOURCES, SAME_ARITHMETIC, "placer", "the placer")
     phases = []
     with subprocess.Popen(
         [str(program), str(netlist), str(placement), *arguments],

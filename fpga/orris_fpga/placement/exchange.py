@@ -21,9 +21,10 @@ def netlist_text(netlist: PackedNetlist, fabric: Fabric) -> str:
         )
         for cell in netlist.cells
     ]  # fmt: skip
-    nets = [
-        (len(net.sinks), net.driver, *(value for sink in net.sinks for value in sink)) for net in netlist.nets
-    ]
+    nets = []
+    for net in netlist.nets:
+        sinks = dict.fromkeys(net.sinks)  # each once: a RAM is written to at four pins
+        nets.append((len(sinks), net.driver, *(value for sink in sinks for value in sink)))
     sections = [
         ("cells", cells),
         ("chains", [(len(chain), *chain) for chain in netlist.chains]),

@@ -16,6 +16,7 @@ class Fabric:
     Parameters
     ----------
     device : its name.
+    database : nextpnr's file of its routing.
     columns : x of the logic tiles, the first and the last.
     rows : y of the logic tiles, the first and the last; rows of block RAMs and multipliers lie between.
     groups : x of each group in such a row.
@@ -23,6 +24,7 @@ class Fabric:
     """
 
     device: str
+    database: str
     columns: tuple[int, int]
     rows: tuple[int, int]
     groups: tuple[int, ...]
@@ -71,6 +73,7 @@ def multiplier_site(x: int, y: int, index: int) -> str:
 
 LFE5U_85F = Fabric(
     device="LFE5U-85F",
+    database="chipdb-85k.bin",
     columns=(2, 124),
     rows=(2, 93),
     groups=(4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114),

@@ -1,4 +1,4 @@
-"""A netlist as nextpnr packs it for an ECP5, as a model that a placer works on."""
+"""A netlist as nextpnr packs it for an ECP5, as a model that the placer and the router work on."""
 
 import re
 from collections import Counter, defaultdict
@@ -12,6 +12,8 @@ from ..floorplan import pe_of
 from .controls import slice_controls, tile_controls
 from .fabric import LUTS_OF_TILE, Fabric
 
+MODULE = "top"
+"""What nextpnr calls the module that it writes."""
 LOCATION = re.compile(r"X(\d+)/Y(\d+)/(.+)")
 """The name of a site: x, y, and what is there."""
 
@@ -47,7 +49,7 @@ _KINDS = {
     "DCCA": Kind.CLOCK,
 }
 _MODES = {"LOGIC": 0, "CCU2": 1, "DPRAM": 2, "RAMW_BLOCK": 3}
-_WRITE_PINS = {"WCK", "WRE", "WAD0", "WAD1", "WAD2", "WAD3", "WD", "DI0", "DI1"}
+_WRITE_PINS = {"WCK", "WAD0", "WAD1", "WAD2", "WAD3", "WD", "DI0", "DI1"}
 _WITHIN_TILE = ("WADO", "WDO", "FCO")
 """Outputs whose wires lie within a tile, or go to the next one: no placement makes them longer."""
 
@@ -77,10 +79,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Net:
-    """A net: the driving cell, and (cell, pin) of each sink; cells by number."""
+    """A net; cells by number.
+
+    driver : the driving cell.
+    sinks : (cell, pin) where a path goes on, of each pin that the net leads to: a RAM's LUTs are written to
+        in the cell of their write port.
+    ports : (cell, name of the port) of the driver, then of each sink.
+    """
 
     driver: int
     sinks: tuple[tuple[int, Pin], ...]
+    ports: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,8 @@ class PackedNetlist:
     chains : LUTs of each carry chain in the carry's order, from slot 0 of a tile on to the right.
     rams : of each 16 x 4 RAM the write port's cell, its four LUTs, the two LUTs that the write port takes.
     pairs : (LUT, flip-flop) that take one slot.
+    nets : that a placement makes longer or shorter: no constants, no clocks of logic, none within a tile.
+    constants : nets of the constants that nextpnr packs as LUTs.
     taken : sites that cells have already.
     """
 
@@ -98,30 +109,33 @@ class PackedNetlist:
     rams: tuple[tuple[int, ...], ...]
     pairs: tuple[tuple[int, int], ...]
     nets: tuple[Net, ...]
+    constants: tuple[Net, ...]
     taken: frozenset[str]
 
 
-def read_netlist(module: dict[str, Any]) -> PackedNetlist:
+def read_netlist(module: dict[str, Any], *, placed: bool = False) -> PackedNetlist:
     """The model of a packed module.
 
     Parameters
     ----------
     module : of nextpnr's JSON after packing, with the sites of pads, PLLs and whatever else has one already.
+    placed : every cell has its site, also the logic.
 
     Raises
     ------
     BoardError
         The netlist has what the placer does not know: wide multiplexers, inverted clocks or resets, logic
-        with a place of its own, or cells of other types without one.
+        with a place of its own (unless `placed`), or cells of other types without one.
     """
     cells = module["cells"]
     numbers = {name: number for number, name in enumerate(cells)}
-    pins, drivers = _pins(cells)
+    pins, drivers = net_pins(cells)
     groups, controls, enables = _Numbers(), _Numbers(), _Numbers()
     model = []
     for name, cell in cells.items():
         kind, site = _KINDS.get(cell["type"], Kind.OTHER), site_of(cell)
-        _check_known(name, cell, kind, site)
+        _check_known(name, cell, kind)
+        _check_site(name, cell, kind, site, placed)
         flip_flop = kind is Kind.FLIP_FLOP
         model.append(
             Cell(
@@ -140,9 +154,11 @@ def read_netlist(module: dict[str, Any]) -> PackedNetlist:
             if driver[1] != "F":
                 raise BoardError(f"the placer finds no LUT for the paired flip-flop {model[number].name}")
             pairs.append((driver[0], number))
+    rams = _rams(cells, numbers)
+    nets, constants = _nets(cells, rams, pins, drivers)
     return PackedNetlist(
-        tuple(model), _chains(cells, numbers, pins, drivers), _rams(cells, numbers), tuple(pairs),
-        _nets(cells, pins, drivers), frozenset(site for cell in cells.values() if (site := site_of(cell))),
+        tuple(model), _chains(cells, numbers, pins, drivers), rams, tuple(pairs), nets, constants,
+        frozenset(site for cell in cells.values() if (site := site_of(cell))),
     )  # fmt: skip
 
 
@@ -207,11 +223,16 @@ class _Numbers:
         return self._numbers.setdefault(value, len(self._numbers))
 
 
-def _check_known(name: str, cell: dict[str, Any], kind: Kind, site: str | None) -> None:
+def _check_site(name: str, cell: dict[str, Any], kind: Kind, site: str | None, placed: bool) -> None:
+    if placed and site is None:
+        raise BoardError(f"{name}, a {cell['type']}, is not placed")
     if kind >= Kind.CLOCK and site is None:
         raise BoardError(f"the placer knows no site for {name}, a {cell['type']}: give it one")
-    if kind <= Kind.RAM_WRITE and site is not None:
+    if kind <= Kind.RAM_WRITE and site is not None and not placed:
         raise BoardError(f"the placer cannot keep {name}, a {cell['type']}, at {site}: give it none")
+
+
+def _check_known(name: str, cell: dict[str, Any], kind: Kind) -> None:
     known = cell["parameters"].get("MODE", "LOGIC") in _MODES and not cell["connections"].get("OFX")
     if kind is Kind.LUT and not known:
         raise BoardError(f"the placer does not know wide multiplexers such as {name}: synthesise without")
@@ -229,12 +250,12 @@ def _mode(cell: dict[str, Any], kind: Kind) -> int:
     return 0
 
 
-_Pins = dict[int, list[tuple[int, str]]]
+Pins = dict[int, list[tuple[int, str]]]
 
 
-def _pins(cells: dict[str, Any]) -> tuple[_Pins, dict[int | None, tuple[int, str]]]:
+def net_pins(cells: dict[str, Any]) -> tuple[Pins, dict[int | None, tuple[int, str]]]:
     """(cell, port) of all sinks and of the driver of each net."""
-    sinks: _Pins = defaultdict(list)
+    sinks: Pins = defaultdict(list)
     drivers: dict[int | None, tuple[int, str]] = {}
     for number, cell in enumerate(cells.values()):
         for port, bits in cell["connections"].items():
@@ -249,7 +270,7 @@ def _pins(cells: dict[str, Any]) -> tuple[_Pins, dict[int | None, tuple[int, str
 
 
 def _chains(
-    cells: dict[str, Any], numbers: dict[str, int], sinks: _Pins, drivers: dict[int | None, tuple[int, str]]
+    cells: dict[str, Any], numbers: dict[str, int], sinks: Pins, drivers: dict[int | None, tuple[int, str]]
 ) -> tuple[tuple[int, ...], ...]:
     following = {
         driver: sinks[net][0][0]
@@ -280,22 +301,29 @@ def _rams(cells: dict[str, Any], numbers: dict[str, int]) -> tuple[tuple[int, ..
 
 
 def _nets(
-    cells: dict[str, Any], sinks: _Pins, drivers: dict[int | None, tuple[int, str]]
-) -> tuple[Net, ...]:
-    """Nets that a placement makes longer or shorter: no constants, no clocks, none within a tile."""
+    cells: dict[str, Any], rams: tuple[tuple[int, ...], ...], sinks: Pins,
+    drivers: dict[int | None, tuple[int, str]],
+) -> tuple[tuple[Net, ...], tuple[Net, ...]]:  # fmt: skip
+    """Nets, and those of constants."""
     kinds = [_KINDS.get(cell["type"], Kind.OTHER) for cell in cells.values()]
     constant = [name.startswith("$PACKER") for name in cells]
-    nets = []
+    write_ports = {lut: port for port, *luts in rams for lut in luts}
+    nets, constants = [], []
     for net, of_net in sinks.items():
         driver, port = drivers.get(net, (-1, ""))
-        if driver < 0 or port.startswith(_WITHIN_TILE) or constant[driver]:
+        if driver < 0 or port.startswith(_WITHIN_TILE):
+            continue
+        ports = [(sink, name) for sink, name in of_net if name not in ("CLK", "WCK")]
+        if not ports:
             continue
         found = tuple(
-            (sink, _pin(kinds[sink], name)) for sink, name in of_net if name not in ("CLK", "WCK")
+            (write_ports[sink], Pin.REGISTER) if name == "WRE" else (sink, _pin(kinds[sink], name))
+            for sink, name in ports
         )
-        if found:
-            nets.append(Net(driver, found))
-    return tuple(nets)
+        if constant[driver]:
+            found = tuple((sink, Pin.UNTIMED) for sink, _ in found)
+        (constants if constant[driver] else nets).append(Net(driver, found, ((driver, port), *ports)))
+    return tuple(nets), tuple(constants)
 
 
 def _pin(kind: Kind, port: str) -> Pin:

@@ -10,11 +10,9 @@ from .exchange import netlist_text, read_placement
 from .fabric import Fabric
 from .legality import check_legal
 from .multiplier_controls import share_controls
-from .packed_netlist import check_room, read_netlist
+from .packed_netlist import MODULE, check_room, read_netlist
 from .settings import AnnealerSettings
 
-MODULE = "top"
-"""What nextpnr calls the module that it writes."""
 _PLACED, _FIXED = 1, 5
 """nextpnr's strengths of a site: of the placer's choice, of the user's."""
 

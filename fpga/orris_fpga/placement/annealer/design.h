@@ -2,25 +2,15 @@
 #pragma once
 
 #include <array>
-#include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "../../cpp/netlist.h"
 
 constexpr int kColumns = 130, kRows = 100;  // more than the largest ECP5 has
 constexpr int kSlots = 8;                   // of a logic tile: a LUT and a flip-flop each, two to a slice
 constexpr int kRamSlots = 6;                // of them, what a 16 x 4 RAM takes: four LUTs, two for its write port
 constexpr int kLongestChain = 16;           // tiles of a carry chain
-constexpr int kNone = -1;
-
-// What the user has to know: the design does not fit, or cannot be placed.
-struct Failure : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-// The numbers are those of the netlist's text.
-enum Kind { kLut = 0, kFlipFlop = 1, kRamWrite = 2, kBlockRam = 3, kMultiplier = 4, kClock = 8, kOther = 9 };
-enum LutMode { kLogic = 0, kCarry = 1, kRam = 2, kRamBlocked = 3 };
-enum Pin { kData = 0, kRegister = 1, kCarryIn = 2, kUntimed = 3 };
 
 struct Cell {
   Kind kind;
@@ -39,11 +29,6 @@ struct Cell {
 struct Box {
   int x0, x1, y0, y1;
   int half_perimeter() const { return (x1 - x0) + (y1 - y0); }
-};
-
-struct Sink {
-  int cell;
-  int pin;  // Pin
 };
 
 struct Net {

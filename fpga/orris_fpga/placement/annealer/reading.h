@@ -2,17 +2,15 @@
 #pragma once
 
 #include <algorithm>
-#include <fstream>
 #include <string>
 #include <vector>
 
+#include "../../cpp/text.h"
 #include "design.h"
 
-class Reader {
+class Reader : Text {
  public:
-  explicit Reader(const std::string& path) : file_(path) {
-    if (!file_) throw Failure("the placer cannot read " + path);
-  }
+  explicit Reader(const std::string& path) : Text(path, "the placer") {}
 
   Design read() {
     Design design;
@@ -87,29 +85,4 @@ class Reader {
       design.nets.push_back(net);
     }
   }
-
-  std::string word() {
-    std::string text;
-    if (!(file_ >> text)) throw Failure("the placer's netlist ends early");
-    return text;
-  }
-
-  int number() {
-    int value;
-    if (!(file_ >> value)) throw Failure("the placer's netlist ends early, or is none");
-    return value;
-  }
-
-  std::vector<int> numbers(int count) {
-    std::vector<int> values(count);
-    for (int& value : values) value = number();
-    return values;
-  }
-
-  int section(const std::string& name) {
-    if (word() != name) throw Failure("the placer's netlist has no section " + name);
-    return number();
-  }
-
-  std::ifstream file_;
 };

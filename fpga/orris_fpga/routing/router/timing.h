@@ -1,0 +1,85 @@
+// How critical each connection is, by static timing analysis on the wires that it takes.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "../../cpp/paths.h"
+#include "design.h"
+#include "graph.h"
+#include "settings.h"
+
+class Timing {
+ public:
+  Timing(Design& design, const Graph& graph, const Settings& settings)
+      : design_(design), graph_(graph), settings_(settings),
+        paths_(design.cells, design.chains, design.drivers, design.sinks), net_(graph.wires(), 0), leaving_(graph.wires()) {}
+
+  // The delays of all routed connections: a pip's grows with the wires that are driven from where it comes.
+  void measure() {
+    for (Net& net : design_.nets) {
+      measured_++;
+      for (const Connection& connection : net.connections) {
+        uint32_t from = net.source;
+        for (const uint32_t edge : connection.path) {
+          const uint32_t to = graph_.target(edge);
+          meet(from);
+          if (meet(to)) leaving_[from]++;
+          from = to;
+        }
+      }
+      for (Connection& connection : net.connections) {
+        float delay = 0;
+        uint32_t from = net.source;
+        for (const uint32_t edge : connection.path) {
+          delay += graph_.delay(edge, leaving_[from]);
+          from = graph_.target(edge);
+        }
+        if (!connection.path.empty()) connection.delay = delay;
+      }
+    }
+  }
+
+  // Looks at all paths; returns the slowest, in ns.
+  float look() {
+    const auto wire = [&](int net, size_t sink) { return delay(design_.nets[net], sink); };
+    const float slowest = paths_.analyse(settings_.period, wire);
+    for (size_t index = 0; index < design_.nets.size(); index++) {
+      Net& net = design_.nets[index];
+      for (Connection& connection : net.connections) connection.critical = 0;
+      if (design_.cells[design_.drivers[index]].kind == kClock) continue;
+      for (size_t i = 0; i < net.connection_of.size(); i++) {
+        const Sink& sink = design_.sinks[index][i];
+        if (sink.pin == kUntimed) continue;
+        float& critical = net.connections[net.connection_of[i]].critical;
+        critical = std::max(critical, criticality(paths_.path(static_cast<int>(index), sink, delay(net, i))));
+      }
+    }
+    return slowest;
+  }
+
+ private:
+  static float delay(const Net& net, size_t sink) { return net.connections[net.connection_of[sink]].delay; }
+
+  float criticality(double path) const {
+    const double share = std::max(0.0, path / paths_.longest());
+    double result = 1;
+    for (int i = 0; i < static_cast<int>(settings_.sharpness); i++) result *= share;
+    return static_cast<float>(std::min(result, settings_.most_critical));
+  }
+
+  // Whether a wire was not met yet in this net.
+  bool meet(uint32_t wire) {
+    if (net_[wire] == measured_) return false;
+    net_[wire] = measured_, leaving_[wire] = 0;
+    return true;
+  }
+
+  Design& design_;
+  const Graph& graph_;
+  const Settings& settings_;
+  Paths paths_;
+  uint32_t measured_ = 0;
+  std::vector<uint32_t> net_, leaving_;  // of a wire: the net it was met in, wires of it that it drives
+};
