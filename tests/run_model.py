@@ -7,7 +7,8 @@ does.
 import random
 from dataclasses import dataclass, fields
 
-IDLE = 63  # the chunk that rows without work listen to
+IDLE = 15  # the ifmap row modulo stride that rows without work listen to
+CHUNKS = 63  # of a pass
 
 
 def _log2(n):
@@ -104,7 +105,7 @@ class Run:
             and self.e * self.sets <= array.columns
             and (self.q <= self.lanes or self.q % self.lanes == 0)
             and not (several and self.V > self.S)
-            and blocks * chunks <= IDLE
+            and blocks * chunks <= CHUNKS
         )
 
     def fields(self):
@@ -182,7 +183,7 @@ class Run:
                     for s in range(self.sets)
                 ]  # fmt: skip
             else:
-                told, columns = (IDLE, None, None, None, None), []
+                told, columns = (None, None, IDLE, None, None), []
             result += [("field", row, number, value) for number, value in enumerate(told)]
             result += [("clear", row), *columns]
         return result

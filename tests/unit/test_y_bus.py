@@ -9,13 +9,26 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from orris_hw.config import preset
-from orris_hw.gateware.beats import Kind, PassField, RowField, filter_lanes, ifmap_lanes
+from orris_hw.gateware.beats import (
+    Kind,
+    PassField,
+    RowField,
+    chunks_of_block,
+    filter_lanes,
+    ifmap_lanes,
+)
 from orris_hw.gateware.y_bus import FilterRow, IfmapRow
 
 ROWS = 4
 CONFIG = preset("orris-168")
-LANES = {"filter": filter_lanes(CONFIG), "ifmap": ifmap_lanes(CONFIG)}
-WIDTH = {"filter": CONFIG.data_width, "ifmap": CONFIG.operand_width}
+# Networks by name: a word in 1, 2 or 8 chunks.
+CONFIGS = {
+    "filter": CONFIG,
+    "ifmap": CONFIG,
+    "ifmap, 32 bits": preset("ulx3s-85f"),
+    "ifmap, 8 bits": preset("tiny").derive({"networks": {"ifmap_bits": 8}}),
+}
+FILTER_LANES = filter_lanes(CONFIG)
 Beat = dict[str, Any]
 
 
@@ -23,21 +36,25 @@ def pack(values, width):
     return sum((value % (1 << width)) << (width * n) for n, value in enumerate(values))
 
 
-def filter_beats(rng, count):
+def width_of(network):
+    return CONFIG.data_width if network == "filter" else CONFIG.operand_width
+
+
+def filter_beats(rng, count, config):
     for _ in range(count):
         kind = rng.choice((Kind.VALUE, Kind.VALUE, Kind.CLEAR, Kind.ASSIGN, Kind.PARAMETER))
         value = kind == Kind.VALUE
         yield {
             "kind": kind, "distance": rng.randrange(ROWS), "tag": rng.randrange(7),
-            "last": rng.randint(0, 1) if value else 0, "count": rng.randrange(LANES["filter"]),
-            "data": rng.getrandbits(LANES["filter"] * WIDTH["filter"]) if value else rng.getrandbits(8),
+            "last": rng.randint(0, 1) if value else 0, "count": rng.randrange(FILTER_LANES),
+            "data": rng.getrandbits(FILTER_LANES * config.data_width) if value else rng.getrandbits(8),
         }  # fmt: skip
 
 
-def filter_expected(beats):
+def filter_expected(beats, config):
     """(kind, tag, last, data) on each row's X-bus."""
     rows: list[list[Any]] = [[] for _ in range(ROWS)]
-    width = WIDTH["filter"]
+    width = config.data_width
     for beat in beats:
         kind, data = beat["kind"], beat["data"]
         for row in range(beat["distance"] + 1):
@@ -53,44 +70,51 @@ def filter_expected(beats):
     return rows
 
 
-def ifmap_beats(rng, count):
+def ifmap_beats(rng, count, config):
     """First every row is told what it takes; then values, with changes in between."""
+    most, bus_lanes = chunks_of_block(config), ifmap_lanes(config)
+    begins = rng.randrange(most)  # within a block, at the latest: what a row takes is of one block
+
     def parameter(row, field, value):
         tags = {"distance": row, "chunk": 0, "phase": 0, "tag": field.value}
         return {"kind": Kind.PARAMETER, **tags, "data": value}
 
-    limits = {RowField.CHUNK: 6, RowField.CHUNKS: 3, RowField.PHASE: 3}
+    values = {
+        RowField.CHUNK: lambda: most * rng.randrange(3) + rng.randint(0, begins),
+        RowField.CHUNKS: lambda: rng.randrange(most - begins),
+        RowField.PHASE: lambda: rng.randrange(3),
+    }
     for row in range(ROWS):
-        for field, limit in limits.items():
-            yield parameter(row, field, rng.randrange(limit))
-        lanes = rng.randrange(1, LANES["ifmap"] + 1)
-        first = rng.randrange(LANES["ifmap"] - lanes + 1)
+        for field, value in values.items():
+            yield parameter(row, field, value())
+        lanes = rng.randrange(1, bus_lanes + 1)
+        first = rng.randrange(bus_lanes - lanes + 1)
         if row % 2:  # one lane after the other, to all filter sets
             yield parameter(row, RowField.LANES, first | (lanes - 1) << 3)
             yield parameter(row, RowField.SPLIT, 1)
         else:  # to each filter set its own, `step` lanes apart
             step = rng.randrange(1, lanes + 1)
-            beats = -(-lanes // step // CONFIG.networks.x_lanes)
+            beats = -(-lanes // step // config.networks.x_lanes)
             yield parameter(row, RowField.LANES, first | (beats - 1) << 3)
-            yield parameter(row, RowField.SPLIT, step * CONFIG.networks.x_lanes | (step & 7) << 4 | 1 << 7)
+            yield parameter(row, RowField.SPLIT, step * config.networks.x_lanes | (step & 7) << 4 | 1 << 7)
     for _ in range(count):
         kind = rng.choice((Kind.VALUE,) * 6 + (Kind.CLEAR, Kind.ASSIGN, Kind.PARAMETER))
         if kind == Kind.PARAMETER:
-            field = rng.choice(list(limits))
-            yield parameter(rng.randrange(ROWS), field, rng.randrange(limits[field]))
+            field = rng.choice(list(values))
+            yield parameter(rng.randrange(ROWS), field, values[field]())
         else:
-            bits = LANES["ifmap"] * WIDTH["ifmap"] if kind == Kind.VALUE else 8
+            bits = bus_lanes * config.operand_width if kind == Kind.VALUE else 8
             yield {
-                "kind": kind, "distance": rng.randrange(ROWS), "chunk": rng.randrange(8),
+                "kind": kind, "distance": rng.randrange(ROWS), "chunk": rng.randrange(3 * most),
                 "phase": rng.randrange(3), "tag": rng.randrange(64), "data": rng.getrandbits(bits),
             }  # fmt: skip
 
 
-def ifmap_expected(beats):
+def ifmap_expected(beats, config):
     """(kind, tag, data) on each row's X-bus."""
     rows: list[list[Any]] = [[] for _ in range(ROWS)]
     state = [dict.fromkeys(RowField, 0) for _ in range(ROWS)]
-    width = WIDTH["ifmap"]
+    width, bus_lanes = config.operand_width, ifmap_lanes(config)
     for beat in beats:
         kind, data = beat["kind"], beat["data"]
         if kind == Kind.PARAMETER:
@@ -106,21 +130,21 @@ def ifmap_expected(beats):
                     split = own[RowField.SPLIT] >> 7
                     for n in range(beats):
                         at = lane + n * advance
-                        places = [at, at + second][: CONFIG.networks.x_lanes]
-                        values = [data >> width * (at % LANES["ifmap"]) & (1 << width) - 1 for at in places]
+                        places = [at, at + second][: config.networks.x_lanes]
+                        values = [data >> width * (at % bus_lanes) & (1 << width) - 1 for at in places]
                         row.append((0, (beat["tag"] + 16 * n * split) % 64, pack(values, width)))
     return rows
 
 
 NETWORKS = {
     "filter": (FilterRow, filter_beats, filter_expected),
-    "ifmap": (IfmapRow, ifmap_beats, ifmap_expected),
+    **{name: (IfmapRow, ifmap_beats, ifmap_expected) for name in CONFIGS if name != "filter"},
 }
 
 
 def simulate(network, beats, lengths, *, stall=0.0, seed=0):
     """Send beats down a chain of row heads; return what each X-bus carried and when it had `lengths`."""
-    heads: list[Any] = [NETWORKS[network][0](CONFIG) for _ in range(ROWS)]
+    heads: list[Any] = [NETWORKS[network][0](CONFIGS[network]) for _ in range(ROWS)]
     m = Module()
     for n, head in enumerate(heads):
         m.submodules[f"row_{n}"] = head
@@ -149,7 +173,8 @@ def simulate(network, beats, lengths, *, stall=0.0, seed=0):
                 ready = rng.random() >= stall
                 ctx.set(port.ready, ready)
                 _, _, valid, payload = await ctx.tick().sample(port.valid, port.payload)
-                mask = (1 << WIDTH[network] * (CONFIG.networks.x_lanes if network == "ifmap" else 1)) - 1
+                x_lanes = 1 if network == "filter" else CONFIGS[network].networks.x_lanes
+                mask = (1 << width_of(network) * x_lanes) - 1
                 item = (payload.kind.value, payload.tag, payload.data & mask)
                 if network == "filter":
                     item = (*item[:2], payload.last, item[2])
@@ -184,8 +209,8 @@ def test_multicast_to_rows(network, stall):
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     _, make, model = NETWORKS[network]
-    beats = list(make(random.Random(seed), 150))
-    expected = model(beats)
+    beats = list(make(random.Random(seed), 150, CONFIGS[network]))
+    expected = model(beats, CONFIGS[network])
     carried, _ = simulate(network, beats, [len(row) for row in expected], stall=stall, seed=seed)
     assert carried == expected
 
@@ -194,7 +219,7 @@ def test_one_filter_value_every_cycle():
     beats: list[Beat] = [
         {"kind": Kind.VALUE, "distance": 0, "tag": 1, "last": 0, "count": 7, "data": n} for n in range(20)
     ]
-    expected = filter_expected(beats)
+    expected = filter_expected(beats, CONFIG)
     carried, cycles = simulate("filter", beats, [len(row) for row in expected])
     assert carried == expected
     assert cycles is not None and cycles <= 20 * 8 + 6
@@ -206,24 +231,24 @@ def test_one_ifmap_beat_every_cycle_down_the_rows():
         {"kind": Kind.VALUE, "distance": 0, "chunk": 0, "phase": 0, "tag": n % 64, "data": n}
         for n in range(100)
     ]
-    expected = ifmap_expected(beats)
+    expected = ifmap_expected(beats, CONFIG)
     carried, cycles = simulate("ifmap", beats, [len(row) for row in expected])
     assert carried == expected
     assert cycles is not None and cycles <= 100 + ROWS + 6
 
 
-FORK_BEATS: dict[str, Beat] = {  # a beat for row 0 and for the rows below
-    "filter": {"kind": Kind.CLEAR, "distance": ROWS - 1, "tag": 0, "last": 0, "count": 0},
-    "ifmap": {"kind": Kind.VALUE, "distance": 0, "chunk": 0, "phase": 0, "tag": 0},
+FORK_BEATS: dict[type, Beat] = {  # a beat for row 0 and for the rows below
+    FilterRow: {"kind": Kind.CLEAR, "distance": ROWS - 1, "tag": 0, "last": 0, "count": 0},
+    IfmapRow: {"kind": Kind.VALUE, "distance": 0, "chunk": 0, "phase": 0, "tag": 0},
 }
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_each_side_takes_a_beat_once_while_the_other_is_full(network):
     """X-bus blocked and FIFO full while the next row takes now and then; the other way round; then both."""
-    head: Any = NETWORKS[network][0](CONFIG)
-    phase = 4 * (CONFIG.networks.fifo_depth + 8)  # long enough to fill FIFO and buffers
-    beats = [dict(FORK_BEATS[network], data=n) for n in range(phase // 4)]
+    head: Any = NETWORKS[network][0](CONFIGS[network])
+    phase = 4 * (CONFIGS[network].networks.fifo_depth + 8)  # long enough to fill FIFO and buffers
+    beats = [dict(FORK_BEATS[type(head)], data=n) for n in range(phase // 4)]
     taken: dict[str, list[int]] = {"x": [], "o": []}
     sim = Simulator(head)
     sim.add_clock(1e-6)
@@ -242,7 +267,7 @@ def test_each_side_takes_a_beat_once_while_the_other_is_full(network):
                 ctx.set(port.ready, ready)
                 _, _, valid, payload = await ctx.tick().sample(port.valid, port.payload)
                 if valid and ready:
-                    got.append(payload.data & (1 << WIDTH[network]) - 1)
+                    got.append(payload.data & (1 << width_of(network)) - 1)
 
         return bench
 

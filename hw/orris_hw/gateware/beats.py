@@ -12,6 +12,7 @@ between two values of the stream, and nothing has to drain. `kind` says what a b
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum
+from amaranth.utils import bits_for
 
 from ..config import AcceleratorConfig
 
@@ -21,8 +22,8 @@ SET_BITS = 4
 """Column ID on the filter network: which of the filter sets side by side."""
 ROW_TAG_BITS = 4
 """Row tag on the ifmap network: ifmap row modulo the stride."""
-CHUNK_BITS = 6
-"""Row tag on the ifmap network: which chunk of channels of the pass."""
+IDLE_PHASE = (1 << ROW_TAG_BITS) - 1
+"""The row tag a row without work listens to; no stride is so large that a value has it."""
 COLUMN_TAG_BITS = 6
 """Column ID on the ifmap network: the diagonal."""
 COLUMN_BITS = 4
@@ -117,12 +118,25 @@ def filter_lanes(config: AcceleratorConfig) -> int:
     return config.networks.filter_bits // config.data_width
 
 
+def chunks_of_block(config: AcceleratorConfig) -> int:
+    """Chunks (what a Y-bus beat carries) of a channel block, a power of two."""
+    return max(1, config.block // ifmap_lanes(config))
+
+
+def chunk_bits(config: AcceleratorConfig) -> int:
+    """Row tag on the ifmap network: which chunk of channels of the pass, which has a block a row at most.
+
+    With more than 64 of them a mapping has to do with fewer (`orris.mapper.limits`).
+    """
+    return min(6, bits_for(config.array.rows * chunks_of_block(config)))
+
+
 def ifmap_y_beat(config: AcceleratorConfig) -> data.StructLayout:
     return data.StructLayout(
         {
             "kind": Kind,
             "distance": DISTANCE_BITS,
-            "chunk": CHUNK_BITS,
+            "chunk": chunk_bits(config),
             "phase": ROW_TAG_BITS,
             "tag": COLUMN_TAG_BITS,
             "data": max(FIELD_BITS, ifmap_lanes(config) * config.operand_width),

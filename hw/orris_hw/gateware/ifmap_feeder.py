@@ -10,6 +10,7 @@ from amaranth.utils import exact_log2
 from ..config import AcceleratorConfig
 from .arithmetic import wrap
 from .beats import (
+    IDLE_PHASE,
     PAIR_TAGS,
     Assignment,
     HalfAssignment,
@@ -22,7 +23,7 @@ from .beats import (
 )
 from .buffers import SkidBuffer
 from .global_buffer import GlbRead
-from .ifmap_walk import IDLE_CHUNK, IFMAP_RUN, IfmapWalk, Step
+from .ifmap_walk import IFMAP_RUN, IfmapWalk, Step
 from .semaphores import TokenSink, TokenSource
 
 
@@ -196,7 +197,7 @@ class IfmapFeeder(wiring.Component):
                 with m.If(sent):
                     with m.If(field < assign_at):
                         m.d.sync += field.eq(field + 1)
-                        with m.If((field == clear_at) & (step.chunk == IDLE_CHUNK)):
+                        with m.If((field == clear_at) & (step.phase == IDLE_PHASE)):
                             m.d.comb += through.eq(1)
                             m.next = "STEP"
                     with m.Else():

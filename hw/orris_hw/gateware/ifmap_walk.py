@@ -9,7 +9,7 @@ from amaranth.utils import exact_log2
 
 from ..commands import RUN
 from ..config import AcceleratorConfig
-from .beats import CHUNK_BITS, COLUMN_TAG_BITS, ROW_TAG_BITS, ifmap_lanes
+from .beats import COLUMN_TAG_BITS, IDLE_PHASE, ROW_TAG_BITS, chunk_bits, ifmap_lanes
 from .buffers import SkidBuffer, StreamFifo
 from .command_layout import part_layout
 from .ifmap_columns import COLUMN, COLUMNS_RUN, IfmapColumns
@@ -22,9 +22,6 @@ IFMAP_RUN = part_layout(
     "height", "full_height", "zero_point",
 )  # fmt: skip
 
-IDLE_CHUNK = (1 << CHUNK_BITS) - 1
-"""The chunk a row without work listens to; no value has it."""
-
 
 class Step(enum.Enum, shape=2):
     ROW = 0  # what a PE row listens to from now on
@@ -33,18 +30,19 @@ class Step(enum.Enum, shape=2):
     END = 3  # the RUN is through
 
 
-STEP = data.StructLayout(
-    {
-        "kind": Step,
-        "row": 4,  # ROW: which one
-        "chunk": CHUNK_BITS,  # first chunk of the row, or of the word's channels
-        "lane": 3,  # ROW: first lane within a chunk
-        "phase": ROW_TAG_BITS,  # ifmap row modulo stride
-        "tag": COLUMN_TAG_BITS,  # ifmap row div stride
-        "first": 3,  # WORD: first and last pixel
-        "last": 3,
-    }
-)
+def walk_step(config: AcceleratorConfig) -> data.StructLayout:
+    return data.StructLayout(
+        {
+            "kind": Step,
+            "row": 4,  # ROW: which one
+            "chunk": chunk_bits(config),  # first chunk of the row, or of the word's channels
+            "lane": 3,  # ROW: first lane within a chunk
+            "phase": ROW_TAG_BITS,  # ifmap row modulo stride; IDLE_PHASE for a row without work
+            "tag": COLUMN_TAG_BITS,  # ifmap row div stride
+            "first": 3,  # WORD: first and last pixel
+            "last": 3,
+        }
+    )
 
 
 class IfmapWalk(wiring.Component):
@@ -67,7 +65,7 @@ class IfmapWalk(wiring.Component):
     run : In(IFMAP_RUN)
         Must not change until `steps` has given `END`.
     req : Out(stream of word addresses)
-    steps : Out(stream of STEP)
+    steps : Out(stream of walk_step)
     wait : Out(TokenSink())
     """
 
@@ -78,7 +76,7 @@ class IfmapWalk(wiring.Component):
                 "start": In(1),
                 "run": In(IFMAP_RUN),
                 "req": Out(stream.Signature(20)),
-                "steps": Out(stream.Signature(STEP)),
+                "steps": Out(stream.Signature(walk_step(config))),
                 "wait": Out(TokenSink()),
             }
         )
@@ -86,7 +84,7 @@ class IfmapWalk(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config, run = self.config, self.run
-        m.submodules.fifo = fifo = StreamFifo(STEP, 16)
+        m.submodules.fifo = fifo = StreamFifo(walk_step(config), 16)
         m.submodules.requests = requests = SkidBuffer(20)
         wiring.connect(m, fifo.o, wiring.flipped(self.steps))
         wiring.connect(m, requests.o, wiring.flipped(self.req))
@@ -103,7 +101,7 @@ class IfmapWalk(wiring.Component):
             {"filter_row": 5, "phase": ROW_TAG_BITS, "tag": COLUMN_TAG_BITS, "lane": 4}
         )
         now, following = Signal(logical), Signal(logical)
-        block_address, block = Signal(20), Signal(CHUNK_BITS)  # of the group's channel block
+        block_address, block = Signal(20), Signal(chunk_bits(config))  # of the group's channel block
         # Registers that go with `now`: it is its group's last row; its group is its block's last.
         group_ends, lanes_end = Signal(), Signal()
         last_filter_row, next_lane, lane_after_next = Signal(5), Signal(5), Signal(6)
@@ -131,7 +129,7 @@ class IfmapWalk(wiring.Component):
         told, told_rows, told_valid = Signal(logical), Signal(5), Signal()
         same = told_valid & (told == now) & (told_rows == rows)
         row = Signal(range(rows_total + 1))
-        last_block = Signal(CHUNK_BITS)
+        last_block = Signal(chunk_bits(config))
 
         # -- the tile --------------------------------------------------------------------------------
         m.submodules.columns = columns = IfmapColumns(config)
@@ -147,7 +145,7 @@ class IfmapWalk(wiring.Component):
         next_phase = Signal(ROW_TAG_BITS)
         m.d.sync += [bottom.eq(run.pad_top + run.height), last_row_number.eq(run.full_height - 1)]
         m.d.comb += next_phase.eq(Mux(row_phase + 1 == run.stride, 0, row_phase + 1))
-        chunk_block, row_address, address = Signal(CHUNK_BITS), Signal(20), Signal(20)
+        chunk_block, row_address, address = Signal(chunk_bits(config)), Signal(20), Signal(20)
         inside = column.inside & inside_row
         advance, next_column = Signal(), Signal()
 
@@ -184,11 +182,9 @@ class IfmapWalk(wiring.Component):
                     if name == "ROWS":
                         m.d.comb += [
                             fifo.i.valid.eq(1), step.kind.eq(Step.ROW), step.row.eq(row),
-                            step.chunk.eq(
-                                Mux(active, block + (now.lane >> narrow), IDLE_CHUNK)
-                            ),
+                            step.chunk.eq(block + (now.lane >> narrow)),
                             step.lane.eq(now.lane & (lanes_per_chunk - 1)),
-                            step.phase.eq(now.phase), step.tag.eq(now.tag),
+                            step.phase.eq(Mux(active, now.phase, IDLE_PHASE)), step.tag.eq(now.tag),
                         ]  # fmt: skip
                     with m.If(go):
                         m.d.sync += row.eq(row + 1)

@@ -6,9 +6,10 @@ X-bus, one value a cycle, so that the wide Y-bus moves on while narrow X-buses w
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from ..config import AcceleratorConfig
 from .beats import (
@@ -19,6 +20,7 @@ from .beats import (
     RowField,
     RowLanes,
     Split,
+    chunks_of_block,
     filter_x_beat,
     filter_y_beat,
     ifmap_lanes,
@@ -157,12 +159,20 @@ class IfmapRow(wiring.Component):
         m.submodules.fifo = fifo = StreamFifo(ifmap_row_beat(config), config.networks.fifo_depth + 1)
         wiring.connect(m, wiring.flipped(self.i), arrive.i)
         beat = arrive.o.payload
-        chunk, chunks, phase = Signal.like(beat.chunk), Signal.like(beat.chunk), Signal.like(beat.phase)
+        chunk, phase = Signal.like(beat.chunk), Signal.like(beat.phase)
+        fields = {RowField.CHUNK: chunk, RowField.PHASE: phase}
+        in_range: Any = Const(1)
+        # The chunks that a row listens to are of one block, which may be just one.
+        if of_block := exact_log2(chunks_of_block(config)):
+            fields[RowField.CHUNKS] = chunks = Signal(of_block)
+            in_range = (beat.chunk - chunk)[:of_block] <= chunks
         here, matches = Signal(), Signal()
         value = beat.kind == Kind.VALUE
         m.d.comb += [
             here.eq(beat.distance == 0),
-            matches.eq(((beat.chunk - chunk).as_unsigned()[: len(chunk)] <= chunks) & (beat.phase == phase)),
+            matches.eq(
+                (beat.chunk[of_block:] == chunk[of_block:]) & in_range & (beat.phase == phase)
+            ),
         ]
         _Fork(m, arrive.o, Mux(value, matches, here), value | ~here, fifo.i, self.o)
         m.d.comb += [
@@ -175,7 +185,6 @@ class IfmapRow(wiring.Component):
             m.d.comb += self.o.payload.distance.eq(beat.distance - 1)
         with m.If(arrive.o.valid & here & (beat.kind == Kind.PARAMETER)):
             with m.Switch(beat.tag):
-                fields = {RowField.CHUNK: chunk, RowField.CHUNKS: chunks, RowField.PHASE: phase}
                 for field, target in fields.items():
                     with m.Case(field):
                         m.d.sync += target.eq(beat.data)
@@ -188,23 +197,24 @@ class IfmapRow(wiring.Component):
         width, halves = config.operand_width, config.networks.x_lanes
         lane, lanes, index, offset = Signal(bits), Signal(bits), Signal(bits), Signal(bits)
         split = Signal(Split)
-        final, sends = Signal(), Signal()
-        tag, first = Signal.like(head.tag), Signal(bits)
+        final, sends, is_value = Signal(), Signal(), Signal()
+        first = Signal(bits)
         m.d.comb += [
             sends.eq(head.kind != Kind.PARAMETER),
-            final.eq((head.kind != Kind.VALUE) | (index == lanes)),
+            is_value.eq(head.kind == Kind.VALUE),
+            final.eq(~is_value | (index == lanes)),
             leave.i.valid.eq(fifo.o.valid & sends),
             fifo.o.ready.eq(~sends | (leave.i.ready & final)),
             leave.i.payload.kind.eq(head.kind),
-            tag.eq(head.tag + Mux(split.split, index * PAIR_TAGS, 0)),
+            leave.i.payload.tag.eq(head.tag + Mux(split.split, index * PAIR_TAGS, 0)),
             first.eq(lane + offset),
-            leave.i.payload.tag.eq(Mux(head.kind == Kind.VALUE, tag, head.tag)),
-            leave.i.payload.data.eq(head.data),
         ]
-        with m.If(head.kind == Kind.VALUE):
-            places = [first, first + split.second][:halves]
-            values = _values(head.data, width)
-            m.d.comb += leave.i.payload.data.eq(Cat(values[place[:bits]] for place in places))
+        # What is no value lies in the lowest lanes, and is sent at index 0.
+        places = [first, first + split.second][:halves]
+        values = _values(head.data, width)
+        m.d.comb += leave.i.payload.data.eq(
+            Cat(values[Mux(is_value, place[:bits], own)] for own, place in enumerate(places))
+        )
         with m.If(leave.i.valid & leave.i.ready):
             m.d.sync += [index.eq(index + 1), offset.eq(offset + split.advance)]
             with m.If(final):

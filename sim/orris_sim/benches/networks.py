@@ -8,7 +8,14 @@ from typing import Any
 import cocotb
 
 from orris_hw.config import AcceleratorConfig
-from orris_hw.gateware.beats import Kind, PassField, RowField, filter_lanes, ifmap_lanes
+from orris_hw.gateware.beats import (
+    Kind,
+    PassField,
+    RowField,
+    chunks_of_block,
+    filter_lanes,
+    ifmap_lanes,
+)
 from orris_hw.gateware.x_bus import FilterStop, IfmapStop
 from orris_hw.gateware.y_bus import FilterRow, IfmapRow
 
@@ -82,8 +89,8 @@ def ifmap_row(config: AcceleratorConfig, beats: list[Beat]) -> tuple[list[Beat],
         kind, distance = beat["kind"], beat["distance"]
         if kind == VALUE:
             onward.append(beat)
-            chunk = (beat["chunk"] - own[RowField.CHUNK]) % 64
-            if chunk <= own[RowField.CHUNKS] and beat["phase"] == own[RowField.PHASE]:
+            chunk = beat["chunk"] - own[RowField.CHUNK]
+            if 0 <= chunk <= own[RowField.CHUNKS] and beat["phase"] == own[RowField.PHASE]:
                 first, last = own[RowField.LANES] & 7, own[RowField.LANES] >> 3 & 7
                 advance, second = own[RowField.SPLIT] & 15, own[RowField.SPLIT] >> 4 & 7
                 pair_tags = 16 * (own[RowField.SPLIT] >> 7)
@@ -134,19 +141,26 @@ def filter_y_beat(rng: random.Random, config: AcceleratorConfig) -> Beat:
 
 def ifmap_y_beat(rng: random.Random, config: AcceleratorConfig) -> Beat:
     kind = rng.choice((*[VALUE] * 6, CLEAR, ASSIGN, PARAMETER, PARAMETER))
-    lanes = ifmap_lanes(config)
+    lanes, most, blocks = ifmap_lanes(config), chunks_of_block(config), min(2, config.array.rows)
+    begins = (most - 1) // 2  # what a row takes begins here within a block, or before, and ends within it
     beat = {
         "kind": kind,
         "distance": rng.choice((0, 0, 0, 1, 15)),
-        "chunk": rng.randrange(4),
+        "chunk": rng.randrange(blocks * most),
         "phase": rng.randrange(2),
         "tag": rng.randrange(64),
         "data": rng.getrandbits(max(8, lanes * config.operand_width)),
     }
     if kind == PARAMETER:
         field = rng.choice(list(RowField))
-        limit = {RowField.PHASE: 2, RowField.LANES: 64, RowField.SPLIT: 256}.get(field, 4)
-        beat |= {"tag": field.value, "data": rng.randrange(limit)}
+        value = {
+            RowField.CHUNK: most * rng.randrange(blocks) + rng.randint(0, begins),
+            RowField.CHUNKS: rng.randrange(most - begins),
+            RowField.PHASE: rng.randrange(2),
+            RowField.LANES: rng.randrange(64),
+            RowField.SPLIT: rng.randrange(256),
+        }[field]
+        beat |= {"tag": field.value, "data": value}
     return beat
 
 
