@@ -28,9 +28,11 @@ WIDTHS = {
 }
 
 
-@pytest.mark.parametrize("columns, width", [(2, "integer 32"), (1, "fixed point 16")])
+@pytest.mark.parametrize(
+    "queues, width", [(((0, 2), (1,)), "integer 32"), (((0,),), "fixed point 16")], ids=str
+)
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_sums(simulator, columns, width, seed, tmp_path):
-    config = small(columns, 4, **WIDTHS[width])
-    more = dict(columns=columns, psums=200)
-    bench(PsumPort(config, columns), "psum_port", simulator, config, seed, tmp_path, **more)
+def test_sums(simulator, queues, width, seed, tmp_path):
+    config = small(sum(map(len, queues)), 4, **WIDTHS[width])
+    more = dict(queues=queues, psums=200)
+    bench(PsumPort(config, queues), "psum_port", simulator, config, seed, tmp_path, **more)

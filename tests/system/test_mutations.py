@@ -78,7 +78,7 @@ MUTATIONS = {
     ),
     "psum port: the psum of the passes before is lost": Mutation(
         PsumPort, "Mux(returning.first, 0, slot_of_word)", "0",
-        lambda: test_psum_port.test_random_runs(2, 32, "integer"),
+        lambda: test_psum_port.test_random_runs(2, True, 32, "integer"),
     ),
     "PE: the window moves one value too far": Mutation(
         PE, "tap < current.step", "tap <= current.step",

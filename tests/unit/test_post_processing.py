@@ -6,6 +6,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from orris_hw.config.model import AcceleratorConfig
+from orris_hw.gateware.finished_sums import sum_queues
 from orris_hw.gateware.post_processing import PostProcessing
 
 CANARY = 0xA5
@@ -136,17 +137,18 @@ def run(config, jobs, words, seed, p_psum=1.0, p_write=1.0, p_job=1.0):
 
     def feeder(column):
         async def feed(ctx):
-            port = dut.final[column]
+            offer = dut.final[column]
+            queue = next(n for n, columns in enumerate(sum_queues(config)) if column in columns)
             for psum in psums[column]:
                 while rng.random() >= p_psum:
                     await ctx.tick()
-                ctx.set(port.payload, psum)
-                ctx.set(port.valid, 1)
-                await ctx.tick().until(port.ready)
+                ctx.set(offer.valid, 1)
+                await ctx.tick().until(offer.ready)
+                ctx.set(dut.sums[queue], psum)
                 log["order"][column % len(order)].append(column)
                 if log["first"] is None:
                     log["first"] = log["cycle"]
-                ctx.set(port.valid, 0)
+                ctx.set(offer.valid, 0)
         return feed
 
     async def take(ctx):

@@ -1,6 +1,7 @@
 """The psum port, on the banks of a real global buffer, against plain sums."""
 
 import random
+import re
 
 import pytest
 from amaranth.hdl import Module
@@ -68,9 +69,12 @@ def runs(rng, config, count):
 
 
 class Bench:
-    """Feeds `streams[c]` at rate `offer`, takes finals at rate `take[c]`; logs cycles."""
+    """Feeds `streams[c]` at rate `offer`, takes finals at rate `take[c]`; logs cycles.
 
-    def __init__(self, config, streams, seed=0, offer=1.0, take=None, cycles=None):
+    All columns share a queue, of which one is taken a cycle, or each has its own.
+    """
+
+    def __init__(self, config, streams, seed=0, offer=1.0, take=None, cycles=None, share=False):
         columns = len(streams)
         self.streams, self.offer, self.limit = [list(s) for s in streams], offer, cycles
         self.take = take or [1.0] * columns
@@ -83,7 +87,8 @@ class Bench:
 
         m = Module()
         m.submodules.glb = glb = GlobalBuffer(config)
-        m.submodules.port = self.port = port = PsumPort(config, columns)
+        self.queues = (tuple(range(columns)),) if share else tuple((c,) for c in range(columns))
+        m.submodules.port = self.port = port = PsumPort(config, self.queues)
         for c in range(columns):
             wiring.connect(m, port.bank_read[c], glb.psum_read[c])
             wiring.connect(m, port.bank_write[c], glb.psum_write[c])
@@ -96,10 +101,12 @@ class Bench:
     async def _bench(self, ctx):
         port = self.port
         watched = [stream.ready for stream in port.psum]
-        for stream in port.final:
-            watched += [stream.valid, stream.payload]
+        watched += [offer.valid for offer in port.final]
+        watched += port.sums
         watched += [port.read_event, port.write_event, port.final_event]
-        held = [None] * len(self.streams)
+        taken = [None] * len(self.queues)  # the column whose sum was taken in the cycle before
+        shown = [None] * len(self.queues)
+        valid_before = [0] * len(self.streams)
         # Until all is through, and then some for what should not come.
         due, after = sum(last for stream in self.streams for _, _, last, _ in stream), 0
         while after < 20 if self.limit is None else self.cycle < self.limit:
@@ -108,9 +115,14 @@ class Bench:
                     ctx.set(stream.payload, dict(
                         zip(("psum", "first", "last", "end"), self.streams[c][0], strict=True)))
                     ctx.set(stream.valid, 1)
-                ctx.set(port.final[c].ready, self.rng.random() < self.take[c])
+            for queue in self.queues:
+                willing = [c for c in queue if self.rng.random() < self.take[c]]
+                for c in queue:
+                    ctx.set(port.final[c].ready, 0)
+                if willing:
+                    ctx.set(port.final[self.rng.choice(willing)].ready, 1)
             offered = [ctx.get(stream.valid) for stream in port.psum]
-            taking = [ctx.get(stream.ready) for stream in port.final]
+            taking = [ctx.get(offer.ready) for offer in port.final]
             _, _, *sample = await ctx.tick().sample(*watched)
             for c, stream in enumerate(port.psum):
                 if offered[c] and sample[c]:
@@ -118,13 +130,19 @@ class Bench:
                     self.accepted[c].append(self.cycle)
                     ctx.set(stream.valid, 0)
             del sample[:len(self.streams)]
+            valid, sample = sample[: len(self.finals)], sample[len(self.finals) :]
+            for number, queue in enumerate(self.queues):
+                value = sample.pop(0)
+                if taken[number] is not None:
+                    self.finals[taken[number]].append(value)
+                    shown[number] = value
+                assert value == shown[number] or shown[number] is None, "sum not held until the next one"
+                taken[number] = next((c for c in queue if valid[c] and taking[c]), None)
+                if taken[number] is not None:
+                    self.final_cycles[taken[number]].append(self.cycle)
             for c in range(len(self.finals)):
-                valid, payload = sample.pop(0), sample.pop(0)
-                assert held[c] is None or (valid and payload == held[c]), "final not held until taken"
-                held[c] = payload if valid and not taking[c] else None
-                if valid and taking[c]:
-                    self.finals[c].append(payload)
-                    self.final_cycles[c].append(self.cycle)
+                assert valid[c] or not valid_before[c], "final not held until taken"
+                valid_before[c] = valid[c] and not taking[c]
             self.events = [total + event for total, event in zip(self.events, sample, strict=True)]
             self.cycle += 1
             through = not any(self.streams) and sum(map(len, self.finals)) >= due
@@ -141,15 +159,15 @@ def check(config, streams, bench):
 @pytest.mark.parametrize("psum_width, arithmetic", [
     (16, "fixed_point"), (24, "fixed_point"), (24, "integer"), (32, "integer"), (48, "integer"),
 ])
-@pytest.mark.parametrize("columns", [1, 2, 3, 4])
-def test_random_runs(columns, psum_width, arithmetic):
+@pytest.mark.parametrize("columns, share", [(1, False), (2, True), (3, False), (3, True), (4, True)])
+def test_random_runs(columns, share, psum_width, arithmetic):
     seed = random.randrange(1 << 32)
     print("seed", seed)
     rng = random.Random(seed)
     config = make(columns, psum_width, arithmetic)
     streams = [runs(rng, config, rng.randint(50, 150)) for _ in range(columns)]
     take = [rng.choice((0.1, 0.4, 1)) for _ in range(columns)]
-    check(config, streams, Bench(config, streams, seed, rng.choice((0.3, 0.8, 1)), take))
+    check(config, streams, Bench(config, streams, seed, rng.choice((0.3, 0.8, 1)), take, share=share))
 
 
 @pytest.mark.parametrize("columns", [1, 3])
@@ -238,7 +256,7 @@ def test_rails(arithmetic):
         assert bench.finals[0] == [bottom, -2, top, 0, -1, top, bottom]
 
 
-@pytest.mark.parametrize("columns", [0, -1])
-def test_bad_group(columns):
-    with pytest.raises(ValueError, match=f"columns_in_group must be at least 1, not {columns}"):
-        PsumPort(make(), columns)
+@pytest.mark.parametrize("queues", [(), ((),), ((1,),), ((0,), (0, 1)), ((0, 1), ())])
+def test_bad_queues(queues):
+    with pytest.raises(ValueError, match=f"queues must be of the columns .* not {re.escape(repr(queues))}"):
+        PsumPort(make(), queues)

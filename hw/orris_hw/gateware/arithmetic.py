@@ -1,5 +1,9 @@
 """Integer arithmetic with explicit widths, where Amaranth's assignments would cut silently."""
 
+from functools import reduce
+from operator import or_
+from typing import Any
+
 from amaranth.hdl import Cat, Const, Mux, Value
 
 
@@ -46,3 +50,11 @@ def small_product(a: Value, b: Value) -> Value:
         pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
         terms = [pair[0] + pair[1] if len(pair) == 2 else pair[0] for pair in pairs]
     return terms[0][: len(a) + len(b)]
+
+
+def chosen(onehot: Value, values: list[Any]) -> Value:
+    """The one of `values` whose bit in `onehot` is set, as bits; with several, 0 if none is."""
+    if len(values) == 1:
+        return Value.cast(values[0])
+    return reduce(or_, (Value.cast(value) & bit.replicate(len(Value.cast(value)))
+                        for bit, value in zip(onehot, values, strict=True)))

@@ -15,6 +15,7 @@ from .buffers import StreamFifo
 from .command_layout import command_layout, copy_fields
 from .event_sum import count_ones
 from .filter_feeder import FILTER_RUN, FilterFeeder
+from .finished_sums import queues_name, sum_queues
 from .glb_bank import WORD_BITS, BankRead, BankWrite
 from .global_buffer import GLB_WRITE, GlbRead
 from .ifmap_feeder import IfmapFeeder
@@ -216,9 +217,15 @@ class ComputeUnit(wiring.Component):
         reads, writes = [], []
         for number, first in enumerate(range(0, columns, group)):
             members = range(first, min(columns, first + group))
-            port = PsumPort(self.config, len(members))
-            port.emission_key = (self.config.content_hash(), len(members))
-            m.submodules[f"psum_port_{number}"] = Once(port, f"psum_port_{len(members)}")
+            queues = [(queue, served) for queue, served in enumerate(sum_queues(self.config))
+                      if served[0] in members]  # fmt: skip
+            places = tuple(tuple(column - first for column in served) for _, served in queues)
+            port = PsumPort(self.config, places)
+            port.emission_key = (self.config.content_hash(), places)
+            m.submodules[f"psum_port_{number}"] = Once(port, f"psum_port_{queues_name(places)}")
+            m.d.comb += [
+                post.sums[queue].eq(sums) for sums, (queue, _) in zip(port.sums, queues, strict=True)
+            ]
             for place, column in enumerate(members):
                 wiring.connect(m, array.psum[column], port.psum[place])
                 wiring.connect(m, port.bank_read[place], wiring.flipped(self.psum_read[column]))

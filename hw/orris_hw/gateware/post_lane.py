@@ -1,5 +1,7 @@
 """One lane of post-processing: takes the finished sums of its columns and makes words of outputs."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
@@ -7,7 +9,9 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config.model import AcceleratorConfig
+from .arithmetic import chosen
 from .buffers import StreamFifo
+from .finished_sums import SumOffer
 from .requantiser import BIAS_WIDTH, OUTPUT_WIDTH, Requantiser, Rounding, accumulator_width
 
 ADDR_WIDTH = 20
@@ -78,6 +82,8 @@ class PostLane(wiring.Component):
     Parameters
     ----------
     config : AcceleratorConfig
+    queues : tuple of tuples of int
+        The slots (columns of the lane) whose sums share a queue.
 
     Members
     -------
@@ -89,16 +95,18 @@ class PostLane(wiring.Component):
         The one to work on first.
     column : In({en, job, slot, start: column_start(config)})
         Tells that a column takes part in a job not yet ready, and where it starts. Slots ascend from 0.
-    final : Array of In(stream signed(psum_width)), one per column
+    final : In(SumOffer()).array(slots)
+    sums : In(signed(psum_width)).array(queues)
+        What was taken last of each queue.
     params : In({en, half, entry, data})
         Writes half an entry of the parameter memory: 0 is bias | shift << 48, 1 is the multiplier. It can be
         read from the next cycle on.
     o : Out(stream PostWord)
     """
 
-    def __init__(self, config: AcceleratorConfig):
+    def __init__(self, config: AcceleratorConfig, queues: tuple[tuple[int, ...], ...]):
         self._config = config
-        self._slots = lane_columns(config)
+        self._queues = queues
         super().__init__({
             "jobs": In(data.ArrayLayout(PostJob, 2)),
             "ready": In(2),
@@ -106,7 +114,8 @@ class PostLane(wiring.Component):
             "column": In(data.StructLayout({
                 "en": 1, "job": 1, "slot": slot_shape(config), "start": column_start(config),
             })),
-            "final": In(stream.Signature(signed(config.psum_width))).array(self._slots),
+            "final": In(SumOffer()).array(lane_columns(config)),
+            "sums": In(signed(config.psum_width)).array(len(queues)),
             "params": In(data.StructLayout({
                 "en": 1, "half": 1, "entry": range(config.post_processing.channels), "data": 64,
             })),
@@ -200,7 +209,6 @@ class PostLane(wiring.Component):
         jobs = Array(self.jobs)
         job = jobs[now.job]
         last, full = left == 1, now.start.place == self._config.block - 1
-        sums = Array(port.payload for port in self.final)
         there = Array(port.valid for port in self.final)
 
         i = requantiser.i
@@ -226,10 +234,12 @@ class PostLane(wiring.Component):
         first, second = self._parameters(m, now.start.entry, take)
         with m.If(room):
             m.d.sync += i.valid.eq(take)
-        acc, of_sum = Signal.like(i.payload.acc, reset_less=True), Signal(tag, reset_less=True)
+        # So is the sum itself.
+        queue, of_sum = Signal(len(self._queues), reset_less=True), Signal(tag, reset_less=True)
         with m.If(take):
             m.d.sync += [
-                acc.eq(sums[now.slot]),
+                *(queue[number].eq(reduce(or_, (now.slot == slot for slot in slots)))
+                  for number, slots in enumerate(self._queues)),
                 of_sum.addr.eq(now.start.addr),
                 of_sum.place.eq(now.start.place),
                 of_sum.flush.eq(full | (last & ~job.merge)),
@@ -237,7 +247,7 @@ class PostLane(wiring.Component):
                 of_sum.job.eq(now.job),
             ]
         m.d.comb += [
-            i.payload.acc.eq(acc),
+            i.payload.acc.eq(chosen(queue, list(self.sums))),
             i.payload.job.eq(of_sum.job),
             i.payload.tag.eq(of_sum),
             i.payload.bias.eq(first.bias),

@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out
 from ..config.model import AcceleratorConfig
 from ..emission.once import Once
 from .buffers import SkidBuffer
-from .post_lane import ADDR_WIDTH, PostJob, PostLane, PostWord, column_start, slot_shape
+from .finished_sums import SumOffer, queues_name, sum_queues
+from .post_lane import ADDR_WIDTH, PostJob, PostLane, PostWord, column_start, lane_columns, slot_shape
 
 
 def write_layout() -> data.StructLayout:
@@ -41,7 +42,9 @@ class PostProcessing(wiring.Component):
     param_write : In(stream {addr, data: 64})
         Writes word addr = 2*entry + half of the parameter memory: half 0 is bias[47:0] | shift << 48, half 1
         the multiplier. Always ready.
-    final : Array of In(stream signed(psum_width)), one per array column
+    final : In(SumOffer()).array(columns)
+    sums : In(signed(psum_width)).array(queues)
+        What was taken last of each of the `sum_queues`.
     write : Out(stream {addr: 20, data: 64, mask: 8})
     done : Out(1)
         One cycle for each job, after the last of its words has been taken.
@@ -57,7 +60,8 @@ class PostProcessing(wiring.Component):
         super().__init__({
             "job": In(stream.Signature(PostJob)),
             "param_write": In(stream.Signature(data.StructLayout({"addr": range(2 * channels), "data": 64}))),
-            "final": In(stream.Signature(signed(config.psum_width))).array(config.array.columns),
+            "final": In(SumOffer()).array(config.array.columns),
+            "sums": In(signed(config.psum_width)).array(len(sum_queues(config))),
             "write": Out(stream.Signature(write_layout())),
             "done": Out(1),
             "idle": Out(1, init=1),
@@ -67,13 +71,23 @@ class PostProcessing(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         columns = self._config.array.columns
-        lanes = [PostLane(self._config) for _ in range(self._config.post_processing.lanes)]
-        for number, lane in enumerate(lanes):
-            lane.emission_key = self._config.content_hash()
-            m.submodules[f"lane_{number}"] = Once(lane, "post_lane")
+        count = self._config.post_processing.lanes
+        lanes = []
+        for number in range(count):
+            served = [(queue, fed) for queue, fed in enumerate(sum_queues(self._config))
+                      if fed[0] % count == number]  # fmt: skip
+            slots = tuple(tuple(column // count for column in fed) for _, fed in served)
+            # Lanes are alike: a slot without a column has a queue of its own, from which nothing comes.
+            for slot in range(sum(map(len, slots)), lane_columns(self._config)):
+                slots = (*slots, (slot,))
+            lane = PostLane(self._config, slots)
+            lane.emission_key = (self._config.content_hash(), slots)
+            m.submodules[f"lane_{number}"] = Once(lane, f"post_lane_{queues_name(slots)}")
+            m.d.comb += [to.eq(self.sums[queue]) for to, (queue, _) in zip(lane.sums, served, strict=False)]
+            lanes.append(lane)
         for column in range(columns):
-            port = lanes[column % len(lanes)].final[column // len(lanes)]
-            wiring.connect(m, wiring.flipped(self.final[column]), port)
+            offer = lanes[column % count].final[column // count]
+            wiring.connect(m, wiring.flipped(self.final[column]), offer)
 
         m.d.comb += self.param_write.ready.eq(1)
         params = Signal(lanes[0].params.shape(), reset_less=True)

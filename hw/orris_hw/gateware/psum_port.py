@@ -1,7 +1,5 @@
 """Accumulates the psums that leave the array over channel groups, in the global buffer."""
 
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
@@ -10,9 +8,10 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..config import AcceleratorConfig
-from .arithmetic import saturate
+from .arithmetic import chosen, saturate
 from .beats import psum_beat
-from .buffers import SkidBuffer, StreamFifo
+from .buffers import SkidBuffer
+from .finished_sums import SumOffer, SumQueue
 from .glb_bank import WORD_BITS, WORD_BYTES, BankRead, BankWrite
 from .global_buffer import PSUM_READ_LATENCY
 
@@ -45,7 +44,7 @@ class PsumPort(wiring.Component):
     """Adds the psums of a group of columns to those of earlier channel groups, in each column's bank.
 
     Equation: sum = psum if first else bank[c].slot[i] + psum, where i counts the column's psums since the
-    last `end`; sum goes to `final[c]` if last, else to bank[c].slot[i]. Slot i is bits
+    last `end`; sum goes to the queue of `final[c]` if last, else to bank[c].slot[i]. Slot i is bits
     (i mod n) * 64/n and up of word i div n, n = `config.psums_per_word`. The addition wraps at psum_width
     in `integer` arithmetic and saturates in `fixed_point`.
     Latency: 2 cycles from the stream to `bank_read`, 7 to `bank_write`, 8 to `final`. Throughput: 1 psum
@@ -55,39 +54,45 @@ class PsumPort(wiring.Component):
     Parameters
     ----------
     config : AcceleratorConfig
-    columns_in_group : int
-        Columns that share this port, at least 1.
+    queues : tuple of tuples of int
+        The columns that share this port, from 0 up, at least one: those whose finished sums share a queue.
 
     Members
     -------
-    psum : In(stream.Signature(psum_beat(config))).array(columns_in_group)
-    bank_read : Out(BankRead(depth)).array(columns_in_group)
-    bank_data : In(64).array(columns_in_group)
+    psum : In(stream.Signature(psum_beat(config))).array(columns)
+    bank_read : Out(BankRead(depth)).array(columns)
+    bank_data : In(64).array(columns)
         The word, `PSUM_READ_LATENCY` cycles after `bank_read[c].en`.
-    bank_write : Out(BankWrite(depth)).array(columns_in_group)
-    final : Out(stream.Signature(signed(psum_width))).array(columns_in_group)
-        Behind a FIFO with room for `networks.spare_sums` more than `scratchpads.psum` of them.
+    bank_write : Out(BankWrite(depth)).array(columns)
+    final : Out(SumOffer()).array(columns)
+        Finished sums, in a queue with room for `networks.spare_sums` more than `scratchpads.psum` of each
+        column; at most one column of a queue is ready in a cycle.
+    sums : Out(signed(psum_width)).array(queues)
+        What was taken last of each queue.
     read_event, write_event, final_event : Out(1)
         A psum was read from a bank, written to one, finished.
 
     Raises
     ------
     ValueError
-        If `columns_in_group` is less than 1.
+        If `queues` are not of the columns 0, 1, 2, and so on.
     """
 
-    def __init__(self, config: AcceleratorConfig, columns_in_group: int):
-        if columns_in_group < 1:
-            raise ValueError(f"columns_in_group must be at least 1, not {columns_in_group!r}")
+    def __init__(self, config: AcceleratorConfig, queues: tuple[tuple[int, ...], ...]):
+        columns = sorted(column for queue in queues for column in queue)
+        if not columns or columns != list(range(len(columns))) or not all(queues):
+            raise ValueError(f"queues must be of the columns from 0 up, each in one of them, not {queues!r}")
         self.config = config
-        self.columns = columns_in_group
+        self.queues = queues
+        self.columns = len(columns)
         depth = config.global_buffer.depth
         super().__init__({
             "psum": In(stream.Signature(psum_beat(config))).array(self.columns),
             "bank_read": Out(BankRead(depth)).array(self.columns),
             "bank_data": In(WORD_BITS).array(self.columns),
             "bank_write": Out(BankWrite(depth)).array(self.columns),
-            "final": Out(stream.Signature(signed(config.psum_width))).array(self.columns),
+            "final": Out(SumOffer()).array(self.columns),
+            "sums": Out(signed(config.psum_width)).array(len(queues)),
             "read_event": Out(1),
             "write_event": Out(1),
             "final_event": Out(1),
@@ -99,24 +104,27 @@ class PsumPort(wiring.Component):
         per_word = config.psums_per_word
         slot_bits, sub_bits = WORD_BITS // per_word, exact_log2(per_word)
         slot_index = sub_bits + exact_log2(config.global_buffer.depth)
-        fifo_depth = max(2, config.scratchpads.psum + config.networks.spare_sums)
-        # What travels with a psum from issue to write.
+        # What is known of a psum when it is issued, and what travels with it to its write.
+        issue = data.StructLayout({
+            "psum": signed(config.link_width), "first": 1, "last": 1, "end": 1, "column": columns,
+        })
         item = data.StructLayout({
             "psum": signed(config.link_width), "first": 1, "last": 1, "slot": slot_index, "column": columns,
         })
 
-        finals, heads, slots, eligible = [], [], [], []
+        # A finished sum has its place in its queue before it is issued.
+        total, finished = Signal(signed(width), reset_less=True), Signal(columns)
+        reserve, room = Signal(columns), Signal(columns)
+        self._queue_sums(m, reserve, room, finished, total)
+
+        heads, eligible = [], []
         grant = Signal(columns)
         for c in range(columns):
             m.submodules[f"psum_{c}"] = skid = SkidBuffer(psum_beat(config))
-            m.submodules[f"final_{c}"] = fifo = StreamFifo(signed(width), fifo_depth)
             wiring.connect(m, wiring.flipped(self.psum[c]), skid.i)
-            wiring.connect(m, wiring.flipped(self.final[c]), fifo.o)
             head = skid.o.payload
-            finals.append(fifo)
             heads.append(head)
 
-            slot = Signal(slot_index, name=f"slot_{c}")
             # The same slot comes again after as many psums as the pass has; if these are fewer than
             # _WRITTEN, the column rests for the cycles that are missing.
             missing = Signal(range(_WRITTEN), init=_WRITTEN - 1, name=f"missing_{c}")
@@ -125,55 +133,54 @@ class PsumPort(wiring.Component):
                 m.d.sync += rest.eq(rest - 1)
             with m.If(grant[c]):
                 with m.If(head.end):
-                    m.d.sync += [slot.eq(0), missing.eq(_WRITTEN - 1), rest.eq(missing)]
-                with m.Else():
-                    m.d.sync += slot.eq(slot + 1)
-                    with m.If(missing != 0):
-                        m.d.sync += missing.eq(missing - 1)
-            slots.append(slot)
-
-            # A finished sum has its place in the FIFO before it is issued.
-            space = Signal(range(fifo_depth + 1), init=fifo_depth, name=f"space_{c}")
-            m.d.sync += space.eq(space - (grant[c] & head.last) + (fifo.o.valid & fifo.o.ready))
-            eligible.append(skid.o.valid & (rest == 0) & (~head.last | (space != 0)))
-            m.d.comb += skid.o.ready.eq(grant[c])
+                    m.d.sync += [missing.eq(_WRITTEN - 1), rest.eq(missing)]
+                with m.Elif(missing != 0):
+                    m.d.sync += missing.eq(missing - 1)
+            eligible.append(skid.o.valid & (rest == 0) & (~head.last | room[c]))
+            m.d.comb += [reserve[c].eq(grant[c] & head.last), skid.o.ready.eq(grant[c])]
         m.d.comb += grant.eq(in_turn(m, Cat(eligible), name="turn"))
 
         # Issue: the bank is read while the psum waits in a delay line.
-        stages = [Signal(item, name=f"stage_{k}", reset_less=True) for k in range(_OPERANDS)]
         valid = Signal(_OPERANDS + 1)
         m.d.sync += valid.eq(Cat(grant.any(), valid))
-        granted = data.View(item, Signal(item.size, name="granted"))
-        m.d.comb += [
-            granted.psum.eq(_chosen(grant, [head.psum for head in heads])),
-            granted.first.eq(_chosen(grant, [head.first for head in heads])),
-            granted.last.eq(_chosen(grant, [head.last for head in heads])),
-            granted.slot.eq(_chosen(grant, slots)),
-            granted.column.eq(grant),
-        ]
-        # A stage changes only where a psum comes: a column at rest costs no power.
-        comes = [grant.any(), *valid]
-        for stage, earlier, come in zip(stages, [granted, *stages[:-1]], comes, strict=False):
-            with m.If(come):
-                m.d.sync += stage.eq(earlier)
+        issued = Signal(issue, reset_less=True)
+        with m.If(grant.any()):
+            m.d.sync += [issued[name].eq(chosen(grant, [head[name] for head in heads]))
+                         for name in ("psum", "first", "last", "end")]  # fmt: skip
+            m.d.sync += issued.column.eq(grant)
+        # Which slot it goes to, one counter for all columns finds out a cycle later.
+        slots = [Signal(slot_index, name=f"slot_{c}") for c in range(columns)]
+        slot = Signal(slot_index)
+        m.d.comb += slot.eq(chosen(issued.column, slots))
+        for c, own in enumerate(slots):
+            with m.If(valid[0] & issued.column[c]):
+                m.d.sync += own.eq(Mux(issued.end, 0, slot + 1))
         for c, (bank, head) in enumerate(zip(self.bank_read, heads, strict=True)):
             m.d.sync += bank.en.eq(grant[c] & ~head.first)
-            m.d.comb += bank.offset.eq(stages[0].slot[sub_bits:])
-        m.d.comb += self.read_event.eq(valid[0] & ~stages[0].first)
+            m.d.comb += bank.offset.eq(slot[sub_bits:])
+        m.d.comb += self.read_event.eq(valid[0] & ~issued.first)
+        # A stage changes only where a psum comes: a column at rest costs no power.
+        stages = [Signal(item, name=f"stage_{k}", reset_less=True) for k in range(1, _OPERANDS)]
+        with m.If(valid[0]):
+            m.d.sync += [stages[0][name].eq(issued[name]) for name in ("psum", "first", "last", "column")]
+            m.d.sync += stages[0].slot.eq(slot)
+        for come, earlier, stage in zip(valid[1:], stages, stages[1:], strict=False):
+            with m.If(come):
+                m.d.sync += stage.eq(earlier)
 
         # Operands: the psum, and its slot of the word that has come from the bank, or 0.
         returning = stages[-1]
-        word = _chosen(returning.column, list(self.bank_data))
+        places = [(word.word_select(k, slot_bits), returning.column[c] & (returning.slot[:sub_bits] == k))
+                  for c, word in enumerate(self.bank_data) for k in range(per_word)]  # fmt: skip
         stored, operand = Signal(signed(width), reset_less=True), Signal(item, reset_less=True)
-        slot_of_word = word.word_select(returning.slot[:sub_bits], slot_bits)
+        slot_of_word = chosen(Cat(here for _, here in places), [at for at, _ in places])
         with m.If(valid[-2]):
             m.d.sync += [
                 stored.eq(Mux(returning.first, 0, slot_of_word)),
                 operand.eq(returning),
             ]
 
-        # Sum: one register feeds banks and FIFOs.
-        total = Signal(signed(width), reset_less=True)
+        # Sum: one register feeds banks and queues.
         offset, mask = Signal(slot_index - sub_bits, reset_less=True), Signal(WORD_BYTES, reset_less=True)
         added = stored + operand.psum
         with m.If(valid[-1]):
@@ -185,13 +192,11 @@ class PsumPort(wiring.Component):
             ]
         slot_value = Signal(signed(slot_bits))
         m.d.comb += slot_value.eq(total)
-        finished = Signal(columns)
         for c, bank in enumerate(self.bank_write):
             here = valid[-1] & operand.column[c]
             m.d.sync += [bank.en.eq(here & ~operand.last), finished[c].eq(here & operand.last)]
             m.d.comb += [
                 bank.offset.eq(offset), bank.mask.eq(mask), bank.data.eq(slot_value.replicate(per_word)),
-                finals[c].i.valid.eq(finished[c]), finals[c].i.payload.eq(total),
             ]
         m.d.comb += [
             self.write_event.eq(Cat(bank.en for bank in self.bank_write).any()),
@@ -199,8 +204,17 @@ class PsumPort(wiring.Component):
         ]
         return m
 
-
-def _chosen(onehot: Value, values: list[Any]) -> Value:
-    """The one of `values` whose bit in `onehot` is set, as bits; 0 if none is."""
-    return reduce(or_, (Value.cast(value) & bit.replicate(len(Value.cast(value)))
-                        for bit, value in zip(onehot, values, strict=True)))
+    def _queue_sums(self, m: Module, reserve: Signal, room: Signal, finished: Signal, total: Signal) -> None:
+        """The queues of the columns' finished sums, each of them `total` where the column's bit is set."""
+        config = self.config
+        depth = max(2, config.scratchpads.psum + config.networks.spare_sums)
+        for number, columns in enumerate(self.queues):
+            m.submodules[f"finished_{number}"] = queue = SumQueue(config.psum_width, len(columns), depth)
+            m.d.comb += [queue.sum_in.eq(total), self.sums[number].eq(queue.sum)]
+            for place, c in enumerate(columns):
+                wiring.connect(m, queue.offer[place], wiring.flipped(self.final[c]))
+                m.d.comb += [
+                    queue.reserve[place].eq(reserve[c]),
+                    queue.en[place].eq(finished[c]),
+                    room[c].eq(queue.room[place]),
+                ]

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from orris.golden import ROUNDINGS, Requant, post_process
 from orris.golden.quantise import sum_width
 from orris_hw.config import AcceleratorConfig
+from orris_hw.gateware.finished_sums import sum_queues
 from orris_hw.gateware.post_processing import PostProcessing
 
 from .bench import STALLS, configuration, generator, known, settings, start
 from .streams import StreamSink, StreamSource
+from .sums import SumSource
 
 
 class Job:
@@ -117,13 +119,12 @@ async def random_jobs(dut: Any, stall: float) -> None:
     parameters = StreamSource(dut, post, "param_write", stall)
     job_source = StreamSource(dut, post, "job", stall)
     columns = range(config.array.columns)
-    sums = [StreamSource(dut, post, f"final_{j}", stall) for j in columns]
+    sums = SumSource(dut, sum_queues(config), stall, config.psum_width)
     writes = StreamSink(dut, post, "write", stall).start()
     await start(dut, post)
     await parameters.send(entries.writes())
     cocotb.start_soon(job_source.send(job.fields for job in jobs))
-    for j in columns:
-        cocotb.start_soon(sums[j].send([value for job in jobs for value in job.column(j)]))
+    cocotb.start_soon(sums.send([[value for job in jobs for value in job.column(j)] for j in columns]))
 
     edge, done = RisingEdge(dut.clk), 0
     for _ in range(30_000):
