@@ -123,14 +123,18 @@ def test_two_masters_share_a_memory(variant, seed):
     assert [len(master.answers) for master in masters] == [40, 40]
 
 
-def test_registers_cut_every_path(seed):
-    """Nothing of what either side says is seen by the other before the next clock edge."""
+@pytest.mark.parametrize("through", [(), ("r",), ("aw", "b")])
+def test_registers_cut_every_path(through, seed):
+    """Nothing of what either side says is seen by the other before the next clock edge, or all at once."""
     rng = random.Random(seed)
-    dut = AxiRegisters()
+    dut = AxiRegisters(through)
     sides = {Out: (dut.master, dut.slave), In: (dut.slave, dut.master)}  # who says it, who hears it
     members = [(name, *sides[member.flow]) for name, member in Axi4Signature().members.items()]
     told = [getattr(source, name) for name, source, _ in members]
-    heard = [getattr(sink, name) for name, _, sink in members]
+    passed = [name.startswith(through) for name, _, _ in members]
+    heard = [getattr(sink, name) for (name, _, sink), now in zip(members, passed, strict=True) if not now]
+    at_once = [(getattr(source, name), getattr(sink, name))
+               for (name, source, sink), now in zip(members, passed, strict=True) if now]
     changes = 0
 
     async def bench(ctx):
@@ -141,6 +145,8 @@ def test_registers_cut_every_path(seed):
                 ctx.set(signal, rng.getrandbits(len(signal)))
             await ctx.delay(1e-8)
             assert [ctx.get(signal) for signal in heard] == before
+            for source, sink in at_once:
+                assert ctx.get(source) == ctx.get(sink)
             await ctx.tick()
             changes += [ctx.get(signal) for signal in heard] != before
 

@@ -16,8 +16,13 @@ MASTERS_CHANNELS = ("aw", "w", "ar")
 class AxiRegisters(wiring.Component):
     """Cuts every combinational path between an AXI4 master and its slave.
 
-    Each of the five channels gets a `SkidBuffer`: latency 1 cycle a channel and direction, throughput 1
+    Each of the channels gets a `SkidBuffer`: latency 1 cycle a channel and direction, throughput 1
     transfer per cycle.
+
+    Parameters
+    ----------
+    through : tuple of str
+        Channels, of aw, w, b, ar and r, that pass through as they are: where an end has registers already.
 
     Members
     -------
@@ -25,7 +30,8 @@ class AxiRegisters(wiring.Component):
     slave : Out(Axi4Signature())
     """
 
-    def __init__(self) -> None:
+    def __init__(self, through: tuple[str, ...] = ()) -> None:
+        self._through = through
         super().__init__({"master": In(Axi4Signature()), "slave": Out(Axi4Signature())})
 
     def elaborate(self, platform: Any) -> Module:
@@ -33,6 +39,10 @@ class AxiRegisters(wiring.Component):
         channels: dict[str, dict[str, Any]] = {}
         for name, member in Axi4Signature().members.items():
             channel = name[:2] if name.startswith(("aw", "ar")) else name[0]
+            if channel in self._through:
+                source, sink = (self.master, self.slave) if member.flow is Out else (self.slave, self.master)
+                m.d.comb += getattr(sink, name).eq(getattr(source, name))
+                continue
             fields = channels.setdefault(channel, {})
             if not name.endswith(("valid", "ready")):
                 fields[name] = member.shape

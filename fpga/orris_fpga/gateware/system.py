@@ -118,8 +118,8 @@ class System(wiring.Component):
         wiring.connect(m, link.registers, accelerator.s_axi)
         if isinstance(memory, SdramChip):
             # Devices with such a chip are large and fast: the path from the memory's readiness through the
-            # switch into the DMA's queues would be their longest.
-            m.submodules.registers = registers = AxiRegisters()
+            # switch into the DMA's queues would be their longest. What is read comes to a buffer of its own.
+            m.submodules.registers = registers = AxiRegisters(through=("r",))
             wiring.connect(m, accelerator.m_axi, registers.master)
             wiring.connect(m, registers.slave, switch.masters[0])
         else:
