@@ -37,8 +37,9 @@ _READ_PORTS = {3: READ_CLIENTS, 2: ("ifmap_read", "store_read"), 1: ("store_read
 _WRITE_PORTS = {2: WRITE_CLIENTS, 1: ("load_write",)}
 """The ports there are, by their number; a user without one shares the last."""
 
-# The words of so many banks are joined in one register on their way to the clients.
-_JOIN = 6
+# The words of so many neighbouring banks are joined in one register on their way to the clients: the fewer,
+# the shorter the wires of each bank, the more, the fewer registers.
+_JOIN = 3
 # Granted read to response FIFO: the bank, then the joining register.
 _ANSWER_LATENCY = READ_LATENCY + 1
 # Room to cover the round trip of a credit (request, bank, join, FIFO: 8 cycles); LUT RAM comes in sixteens.
