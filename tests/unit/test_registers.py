@@ -134,6 +134,46 @@ def test_control_status_and_irq():
     simulate(dut, watch, bench)
 
 
+def test_cycles_of_an_access():
+    """Writes are answered 2 cycles after the later of AW and W, reads of a register 4 cycles after AR."""
+    dut = Registers(CONSTANTS)
+    bus = dut.bus
+
+    async def until(ctx, valid, *sent):
+        """Cycles from that in which what was `sent` is taken to that of the answer."""
+        for signal in sent:
+            ctx.set(signal, 1)
+        await ctx.tick()
+        for signal in sent:
+            ctx.set(signal, 0)
+        cycles = 1
+        while not ctx.get(valid):
+            await ctx.tick()
+            cycles += 1
+        return cycles
+
+    async def bench(ctx):
+        for signal, value in ((bus.bready, 1), (bus.rready, 1), (bus.wstrb, 0xF)):
+            ctx.set(signal, value)
+        for register in (*SETTINGS, REGISTER["STATUS"]):
+            ctx.set(bus.awaddr, register.offset)
+            both = (bus.awvalid, bus.wvalid)
+            for early, late in (((), both), (both[:1], both[1:]), (both[1:], both[:1])):
+                for signal in early:
+                    ctx.set(signal, 1)
+                    await ctx.tick()
+                    ctx.set(signal, 0)
+                    await ctx.tick().repeat(3)
+                assert await until(ctx, bus.bvalid, *late) == 2, register.name
+                await ctx.tick()
+        for register in REGISTERS:
+            ctx.set(bus.araddr, register.offset)
+            assert await until(ctx, bus.rvalid, bus.arvalid) == 4, register.name
+            await ctx.tick()
+
+    simulate(dut, bench)
+
+
 def test_soft_reset_clears_done():
     dut = Registers(CONSTANTS)
     master = Master(dut.bus)

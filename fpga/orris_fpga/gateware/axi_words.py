@@ -71,14 +71,15 @@ class AxiWords(wiring.Component):
             words.o.ready.eq(axi.rready & reads.o.valid & ~reads.o.payload.beyond),
         ]
 
-        address, left = Signal(32 - WORD_SHIFT), Signal(8)
+        address = Signal(32 - WORD_SHIFT)
+        left, last = Signal(8), Signal()  # beats of the burst, minus one
         beyond, failed, wrote = Signal(), Signal(), Signal()
         m.d.comb += [
             beyond.eq(address >= self._words),
             request.payload.address.eq(address),
             request.payload.data.eq(axi.wdata),
             request.payload.mask.eq(axi.wstrb),
-            reads.i.payload.last.eq(left == 0),
+            reads.i.payload.last.eq(last),
             reads.i.payload.beyond.eq(beyond),
         ]
         with m.If(axi.bvalid & axi.bready):
@@ -88,11 +89,13 @@ class AxiWords(wiring.Component):
                 m.d.sync += failed.eq(0)
                 with m.If(axi.arvalid & (wrote | ~axi.awvalid)):
                     m.d.comb += axi.arready.eq(1)
-                    m.d.sync += [address.eq(axi.araddr[WORD_SHIFT:]), left.eq(axi.arlen), wrote.eq(0)]
+                    m.d.sync += [address.eq(axi.araddr[WORD_SHIFT:]), wrote.eq(0)]
+                    m.d.sync += [left.eq(axi.arlen), last.eq(axi.arlen == 0)]
                     m.next = "READ"
                 with m.Elif(axi.awvalid):
                     m.d.comb += axi.awready.eq(1)
-                    m.d.sync += [address.eq(axi.awaddr[WORD_SHIFT:]), left.eq(axi.awlen), wrote.eq(1)]
+                    m.d.sync += [address.eq(axi.awaddr[WORD_SHIFT:]), wrote.eq(1)]
+                    m.d.sync += [left.eq(axi.awlen), last.eq(axi.awlen == 0)]
                     m.next = "WRITE"
             with m.State("READ"):
                 m.d.comb += [
@@ -100,8 +103,8 @@ class AxiWords(wiring.Component):
                     reads.i.valid.eq(request.ready | beyond),
                 ]
                 with m.If(reads.i.valid & reads.i.ready):
-                    m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
-                    with m.If(left == 0):
+                    m.d.sync += [address.eq(address + 1), left.eq(left - 1), last.eq(left == 1)]
+                    with m.If(last):
                         m.next = "IDLE"
             with m.State("WRITE"):
                 m.d.comb += [
@@ -110,8 +113,9 @@ class AxiWords(wiring.Component):
                     axi.wready.eq(request.ready | beyond),
                 ]
                 with m.If(axi.wvalid & axi.wready):
-                    m.d.sync += [address.eq(address + 1), left.eq(left - 1), failed.eq(failed | beyond)]
-                    with m.If(left == 0):
+                    m.d.sync += [address.eq(address + 1), left.eq(left - 1), last.eq(left == 1)]
+                    m.d.sync += failed.eq(failed | beyond)
+                    with m.If(last):
                         m.next = "ANSWER"
             with m.State("ANSWER"):
                 with m.If(~axi.bvalid):

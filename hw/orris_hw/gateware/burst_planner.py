@@ -136,10 +136,6 @@ class BurstPlanner(wiring.Component):
                 addr.eq(given.addr),
                 buffer_addr.eq(given.buffer_addr),
                 words_left.eq(given.row_words),
-                malformed.eq(
-                    (given.row_words == 0) | (given.rows == 0)
-                    | given.addr[:3].any() | given.row_stride[:3].any()
-                ),
             ]
         with m.Elif(~measured):
             m.d.sync += [
@@ -147,6 +143,9 @@ class BurstPlanner(wiring.Component):
                 words.eq(Mux(ends, words_left, longest + 1)),
                 ends_row.eq(ends),
                 final_row.eq(row.rows == 1),
+                malformed.eq(
+                    (words_left == 0) | (row.rows == 0) | addr[:3].any() | row.row_stride[:3].any()
+                ),
             ]
         with m.Elif(advance):
             m.d.sync += [
