@@ -28,7 +28,7 @@ SMALL_ADDER_BITS = 8
 
 ABC_SCRIPT = "flow3"
 """Which of Yosys' scripts for ABC: it maps several times over, which saves 9 % of a PE tile's LUTs."""
-ABC_DELAY_PS = 3000
+ABC_DELAY_PS = 2500
 """Up to this delay of LUTs and estimated wires, less clock-to-out and set-up, ABC goes for fewer LUTs."""
 
 LEAST_BLOCK_RAM = 64
