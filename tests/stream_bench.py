@@ -63,9 +63,11 @@ class Bench:
         self.background(bench)
         return taken
 
-    def sink(self, port, ready=lambda: True):
-        """Takes payloads while `ready()`; returns a growing list of (cycle, payload as numbers)."""
+    def sink(self, port, ready=lambda: True, stalls=True):
+        """Takes payloads while `ready()`, and at once without `stalls`; returns a growing list of
+        (cycle, payload as numbers)."""
         rng, stall = self._port()
+        stall *= stalls
         got = []
 
         async def bench(ctx):

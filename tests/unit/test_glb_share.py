@@ -17,7 +17,7 @@ def test_reads(case, seed):
     asked = [[rng.randrange(1 << 20) for _ in range(rng.randint(0, 150))] for _ in range(2)]
     for client, addresses in zip((dut.first, dut.second), asked, strict=True):
         bench.source(client.req, addresses)
-    got = [bench.sink(client.resp) for client in (dut.first, dut.second)]
+    got = [bench.sink(client.resp, stalls=False) for client in (dut.first, dut.second)]
     served = bench.memory(dut.port, lambda address: address ^ 0xABCDE << 30)
     bench.run(lambda: [len(words) for words in got] == [len(addresses) for addresses in asked])
     assert [[word for _, word in words] for words in got] == [
@@ -34,7 +34,7 @@ def test_rows_for_the_first_and_words_for_the_second(seed):
     asked = [[rng.randrange(1 << 20) for _ in range(80)] for _ in range(2)]
     for client, addresses in zip((dut.first, dut.second), asked, strict=True):
         bench.source(client.req, addresses)
-    got = [bench.sink(client.resp) for client in (dut.first, dut.second)]
+    got = [bench.sink(client.resp, stalls=False) for client in (dut.first, dut.second)]
 
     def row(address):
         return sum((address - address % 4 + lane) << 64 * lane for lane in range(4))
@@ -51,7 +51,7 @@ def test_the_first_reader_goes_first():
     bench = Bench(dut, 1, stalls=(0.0,))
     bench.source(dut.first.req, range(50))
     bench.source(dut.second.req, range(1000, 1050))
-    got = [bench.sink(client.resp) for client in (dut.first, dut.second)]
+    got = [bench.sink(client.resp, stalls=False) for client in (dut.first, dut.second)]
     served = bench.memory(dut.port, lambda address: address)
     bench.run(lambda: len(got[1]) == 50)
     cycles = [cycle for cycle, _ in served]

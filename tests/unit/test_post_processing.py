@@ -52,8 +52,8 @@ def make_job(rng, config, base, e, sets, p, positions, rounding):
     job = dict(
         out_base=base + rng.randrange(1, 4), out_stride_row=row, out_stride_block=plane,
         param_base=rng.randrange(config.post_processing.channels - channels + 1),
-        e=e, sets=sets, p=p, positions=positions, zp_out=rng.randrange(-9, 9), act_min=low, act_max=high,
-        rounding=rounding,
+        e=e, sets=sets, p=p, last_position=positions - 1, zp_out=rng.randrange(-9, 9),
+        act_min=low, act_max=high, rounding=rounding,
     )
     return job, job["out_base"] + -(-channels // config.block) * plane
 
@@ -80,7 +80,7 @@ def golden(config, jobs, psums, parameters, words):
     lanes = config.post_processing.lanes
     order = [[] for _ in range(lanes)]
     for number, job in enumerate(jobs, start=1):
-        for position in range(job["positions"]):
+        for position in range(job["last_position"] + 1):
             for column in range(job["e"] * job["sets"]):
                 filter_set, row = divmod(column, job["e"])
                 for m in range(job["p"]):
@@ -110,7 +110,8 @@ def run(config, jobs, words, seed, p_psum=1.0, p_write=1.0, p_job=1.0):
     reach = 1 << min(config.psum_width - 1, 16)
     psums = [
         [rng.randrange(-reach, reach)
-         for job in jobs if column < job["e"] * job["sets"] for _ in range(job["positions"] * job["p"])]
+         for job in jobs if column < job["e"] * job["sets"]
+         for _ in range((job["last_position"] + 1) * job["p"])]
         for column in range(config.array.columns)
     ]
     content, owner, order = golden(config, jobs, psums, parameters, words)

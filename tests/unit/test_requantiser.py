@@ -166,6 +166,16 @@ def test_stalls_and_settings_by_job(rates):
     assert got == want
 
 
+def test_limits_the_wrong_way_round():
+    """Where the lower limit is above the upper one, the upper one holds."""
+    config, settings = CONFIGS["int8"], [(3, 50, -60, SINGLE), (0, 21, 20, DOUBLE)]
+    values = [(job, acc, 0, 1 << 30, 0) for job in range(2) for acc in range(-140, 140, 3)]
+    got, _ = run(config, settings, values)
+    want = [(expected(config, *v, *settings[job]), tag) for tag, (job, *v) in enumerate(values)]
+    assert got == want
+    assert {y for y, _ in got} == {-60, 20}
+
+
 def test_one_value_per_cycle_and_latency():
     config, settings = CONFIGS["int16 wide"], [(0, -100, 100, SINGLE)] * 2
     value = (0, 1000, 0, 1 << 30, 0)

@@ -151,16 +151,19 @@ class StreamFifo(wiring.Component):
             self.o.valid.eq(valid),
             self.o.payload.eq(read.data),
             write.data.eq(self.i.payload),
-            write.en.eq(push),
+            # The free place may be written as long as there is one: nothing but a register drives the memory.
+            write.en.eq(ready),
         ]
         with m.If(push):
             m.d.sync += write.addr.eq(_wrapped(write.addr, self.depth))
         with m.If(pop):
             m.d.sync += read.addr.eq(_wrapped(read.addr, self.depth))
-        with m.If(push & ~pop):
+        # Who takes or gives is known late in the cycle: that only enables what is ready by then. Where the
+        # level changes, it rises with a push and falls without.
+        with m.If(push ^ pop):
             m.d.sync += [
-                self.level.eq(self.level + 1), valid.eq(1), ready.eq(self.level != self.depth - 1),
+                self.level.eq(Mux(push, self.level + 1, self.level - 1)),
+                valid.eq(push | (self.level != 1)),
+                ready.eq(~push | (self.level != self.depth - 1)),
             ]
-        with m.Elif(pop & ~push):
-            m.d.sync += [self.level.eq(self.level - 1), valid.eq(self.level != 1), ready.eq(1)]
         return m

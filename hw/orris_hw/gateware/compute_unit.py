@@ -146,9 +146,15 @@ class ComputeUnit(wiring.Component):
     def _hand_out(self, m: Module, ifmap: Any, filters: Any, jobs: Any) -> None:
         """Gives each RUN to the three that need it, and forgets it when all have taken it."""
         run = self.runs.payload.command
-        targets = [(ifmap.run, 1), (filters.run, 1), (jobs.i, run.last)]
+        # A job's channels are multiplied out in two steps, while its RUN stands at the head.
+        few, known = Signal(len(run.p) + 2), Signal()  # p ((stacks mod 4) + 1); it is of this RUN
+        m.d.sync += [
+            few.eq(small_product(run.p, run.stacks[:2] + 1)),
+            known.eq(self.runs.valid & ~self.runs.ready),
+        ]
+        targets = [(ifmap.run, 1), (filters.run, 1), (jobs.i, run.last & known)]
         given = Signal(len(targets))
-        everyone: Any = self.runs.valid
+        everyone: Any = self.runs.valid & known
         for number, (port, needed) in enumerate(targets):
             m.d.comb += port.valid.eq(self.runs.valid & needed & ~given[number])
             everyone = everyone & (~(port.valid) | port.ready)
@@ -172,8 +178,8 @@ class ComputeUnit(wiring.Component):
             job.e.eq(run.e),
             job.sets.eq(run.sets),
             job.merge.eq(run.merge),
-            job.p.eq(small_product(run.p, run.stacks + 1)),
-            job.positions.eq(run.positions),
+            job.p.eq(few + (small_product(run.p, run.stacks[2:]) << 2)),
+            job.last_position.eq(run.positions - 1),
             job.zp_out.eq(run.zp_out),
             job.act_min.eq(run.act_min),
             job.act_max.eq(run.act_max),

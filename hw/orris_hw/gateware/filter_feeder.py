@@ -100,13 +100,16 @@ class FilterFeeder(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        run = Signal(FILTER_RUN)
+        run, offered = Signal(FILTER_RUN), self.run.payload
         running, reading = Signal(), Signal()
+        total = Signal(12)  # values of a PE's list
         m.d.comb += [self.run.ready.eq(~running), self.idle.eq(~running)]
         with m.If(self.run.valid & self.run.ready):
-            m.d.sync += [run.eq(self.run.payload), running.eq(1), reading.eq(1)]
+            m.d.sync += [run.eq(offered), running.eq(1), reading.eq(1), total.eq(offered.p * offered.taps)]
+            # PEs are told the last filter, tap and position: they are kept instead of how many there are.
+            m.d.sync += [run[name].eq(offered[name] - 1) for name in ("p", "taps", "positions")]
         self._read_words(m, run, reading)
-        self._send_beats(m, run, running)
+        self._send_beats(m, run, running, total)
         return m
 
     def _read_words(self, m: Module, run: Any, reading: Signal) -> None:
@@ -153,7 +156,7 @@ class FilterFeeder(wiring.Component):
                             m.d.sync += reading.eq(0)
                             m.next = "IDLE"
 
-    def _send_beats(self, m: Module, run: Any, running: Signal) -> None:
+    def _send_beats(self, m: Module, run: Any, running: Signal, total: Signal) -> None:
         """Sends set-up, pass descriptions and filter values."""
         config = self.config
         m.submodules.leave = leave = SkidBuffer(filter_y_beat(config))
@@ -173,13 +176,12 @@ class FilterFeeder(wiring.Component):
             flags.last.eq(run.last & passes.last),
             flags.shift.eq(run.shift),
         ]
-        positions = (run.positions - 1)[:12]
         fields = {
-            PassField.FILTERS: run.p - 1,
-            PassField.TAPS: run.taps - 1,
+            PassField.FILTERS: run.p,
+            PassField.TAPS: run.taps,
             PassField.STEP: run.step,
-            PassField.POSITIONS_HIGH: positions[8:],
-            PassField.POSITIONS_LOW: positions[:8],
+            PassField.POSITIONS_HIGH: run.positions[8:],
+            PassField.POSITIONS_LOW: run.positions[:8],
             PassField.FORWARD: stack,
             PassField.FLAGS: flags.as_value(),
         }
@@ -188,8 +190,7 @@ class FilterFeeder(wiring.Component):
         lanes = filter_lanes(config)
         parts = config.block // lanes
         part = Signal(range(max(2, parts)))
-        remaining, total = Signal(12), Signal(12)
-        m.d.sync += total.eq(run.p * run.taps)
+        remaining = Signal(12)
         closing = remaining <= lanes  # the last beat of a PE's list
         word_done = closing | (part == parts - 1)
         step = Signal()
@@ -238,7 +239,7 @@ class FilterFeeder(wiring.Component):
                     with m.If(field == PassField.FLAGS):
                         m.d.sync += [
                             field.eq(PassField.FORWARD), stack.eq(stack + 1),
-                            reach.eq(beat.distance - run.R),
+                            reach.eq(Mux(stack == 0, passes.top_row, reach) - run.R),
                         ]  # fmt: skip
                         with m.If(stack == run.stacks):
                             m.d.sync += [field.eq(0), stack.eq(0)]

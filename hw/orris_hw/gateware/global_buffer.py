@@ -165,18 +165,22 @@ class GlobalBuffer(wiring.Component):
         for b, bank in enumerate(banks):
             m.d.comb += [bank.read[port].en.eq(select[b]), bank.read[port].offset.eq(addr)]
 
+        # Whether the banks take what they see is known last: that only enables what is ready by then.
         take, room = Signal(name=f"{name}_take"), Signal(name=f"{name}_room")
+        clear, free = Signal(name=f"{name}_clear"), Signal(name=f"{name}_free")
         m.d.comb += [
-            request.o.ready.eq((~busy | granted) & room & ~hazard(request.o.payload)),
+            clear.eq(room & ~hazard(request.o.payload)),
+            free.eq(~busy | granted),
+            request.o.ready.eq(clear & free),
             take.eq(request.o.valid & request.o.ready),
         ]
-        with m.If(~busy | granted):
-            next_select = self._select(request.o.payload)
+        with m.If(free):
+            follows, next_select = request.o.valid & clear, self._select(request.o.payload)
             m.d.sync += [
-                busy.eq(take),
-                asks.eq(take & ~next_select[-1]),
+                busy.eq(follows),
+                asks.eq(follows & ~next_select[-1]),
                 addr.eq(request.o.payload),
-                select.eq(Mux(take, next_select, 0)),
+                select.eq(Mux(follows, next_select, 0)),
             ]
 
         # Banks that have nothing for this client give 0, so joining them is an OR.

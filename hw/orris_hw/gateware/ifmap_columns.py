@@ -21,6 +21,7 @@ COLUMN = data.StructLayout(
         "kept": 1,  # some ofmap position needs it
         "first": 3,
         "last": 3,
+        "single": 1,  # they are the same
         "address": 20,  # of the word in the tile's first row and channel block
         "end": 1,  # the tile's last
     }
@@ -75,15 +76,15 @@ class IfmapColumns(wiring.Component):
         # Columns still to come: of padding before the image, of the image, in all.
         before, stored, left = Signal(13), Signal(13), Signal(13)
         pixel, phase, address = Signal(3), Signal(4), Signal(20)
-        of_word = Signal(4)
-        m.d.comb += of_word.eq(pixels - pixel)
+        of_word = Signal(4)  # columns left of the word
         # First the width of the step is found, then everything moves on by it.
         inside, taken, word_ends = Signal(), Signal(4), Signal()
         with m.FSM(name="columns"):
             with m.State("IDLE"):
                 m.d.sync += [
                     before.eq(run.pad_left), stored.eq(run.width), left.eq(run.full_width),
-                    pixel.eq(run.first_pixel), phase.eq(0), address.eq(self.base),
+                    pixel.eq(run.first_pixel), of_word.eq(pixels - run.first_pixel), phase.eq(0),
+                    address.eq(self.base),
                 ]  # fmt: skip
                 with m.If(self.start):
                     m.next = "WIDTH"
@@ -101,6 +102,7 @@ class IfmapColumns(wiring.Component):
                     column.kept.eq(phase < run.kept),
                     column.first.eq(Mux(inside, pixel, 0)),
                     column.last.eq(Mux(inside, pixel + taken - 1, 0)),
+                    column.single.eq(taken == 1),
                     column.address.eq(address),
                     column.end.eq(ends),
                 ]
@@ -110,6 +112,7 @@ class IfmapColumns(wiring.Component):
                         m.d.sync += [
                             stored.eq(stored - taken),
                             pixel.eq(Mux(word_ends, 0, pixel + taken)),
+                            of_word.eq(Mux(word_ends, pixels, of_word - taken)),
                             address.eq(address + word_ends),
                         ]
                     with m.If(before != 0):

@@ -130,14 +130,15 @@ class IfmapFeeder(wiring.Component):
         chunks = Signal(4)  # beats per pixel
         m.d.comb += chunks.eq(Mux(pixel_lanes > lanes, pixel_lanes >> narrow, 1))
         first = Signal(init=1)  # first beat of a step
-        current = Signal(3)
-        m.d.comb += current.eq(Mux(first, step.first, pixel))
+        current, at_last = Signal(3), Signal()
+        at_end = Signal()  # goes with `pixel`: it is the step's last
+        m.d.comb += [current.eq(Mux(first, step.first, pixel)), at_last.eq(Mux(first, step.single, at_end))]
         with m.Switch(pixel_lanes):
             for count in (1, 2, 4, 8):
                 with m.Case(count):
                     m.d.comb += shifts.eq(exact_log2(count))
         lane, place_bits = Signal(6), exact_log2(config.block)
-        m.d.comb += lane.eq((current << shifts) + (chunk << narrow))
+        m.d.comb += lane.eq((current << shifts) | (chunk << narrow))
         values = Cat(
             wrap(word.payload.word_select((lane + i)[:place_bits], config.data_width).as_signed(),
                  config.operand_width)
@@ -161,7 +162,7 @@ class IfmapFeeder(wiring.Component):
                         with m.Default():
                             reads = step.kind == Step.WORD
                             last_chunk = chunk + 1 == chunks
-                            last = last_chunk & (current == step.last)
+                            last = last_chunk & at_last
                             m.d.comb += [
                                 leave.i.valid.eq(~reads | word.valid),
                                 beat.kind.eq(Kind.VALUE),
@@ -174,9 +175,14 @@ class IfmapFeeder(wiring.Component):
                                 word.ready.eq(sent & last & reads),
                             ]
                             with m.If(sent):
-                                m.d.sync += [first.eq(last), chunk.eq(chunk + 1), pixel.eq(current)]
+                                m.d.sync += [
+                                    first.eq(last), chunk.eq(chunk + 1), pixel.eq(current), at_end.eq(at_last)
+                                ]  # fmt: skip
                                 with m.If(last_chunk):
-                                    m.d.sync += [chunk.eq(0), pixel.eq(current + 1)]
+                                    m.d.sync += [
+                                        chunk.eq(0), pixel.eq(current + 1),
+                                        at_end.eq((current + 1)[:3] == step.last),
+                                    ]  # fmt: skip
             with m.State("ROW"):
                 m.d.comb += [leave.i.valid.eq(1), beat.distance.eq(step.row), beat.tag.eq(field)]
                 with m.If(field < clear_at):

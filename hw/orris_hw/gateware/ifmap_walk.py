@@ -41,6 +41,7 @@ def walk_step(config: AcceleratorConfig) -> data.StructLayout:
             "tag": COLUMN_TAG_BITS,  # ifmap row div stride
             "first": 3,  # WORD: first and last pixel
             "last": 3,
+            "single": 1,  # they are the same
         }
     )
 
@@ -123,7 +124,7 @@ class IfmapWalk(wiring.Component):
         # Chunks of a pixel: more than one only where the bus is narrower than a pixel.
         narrow = exact_log2(lanes_per_chunk)
         pixel_chunks = Signal(4)
-        m.d.comb += pixel_chunks.eq(Mux(run.pixel_lanes > lanes_per_chunk, run.pixel_lanes >> narrow, 1))
+        m.d.sync += pixel_chunks.eq(Mux(run.pixel_lanes > lanes_per_chunk, run.pixel_lanes >> narrow, 1))
 
         # A pass that begins like the one before, with as many rows, needs no new tags.
         told, told_rows, told_valid = Signal(logical), Signal(5), Signal()
@@ -133,20 +134,27 @@ class IfmapWalk(wiring.Component):
 
         # -- the tile --------------------------------------------------------------------------------
         m.submodules.columns = columns = IfmapColumns(config)
-        column, there = Signal(COLUMN), Signal()  # the column at hand, if `there`
+        # The column at hand; `live`: there is one, and some position needs it; `ends`: it is the tile's last.
+        column, live, ends = Signal(COLUMN), Signal(), Signal()
         m.d.comb += [
             columns.base.eq(block_address),
             *(columns.run[name].eq(run[name]) for name, _ in COLUMNS_RUN),
         ]
-        # Registers that go with the row at hand: the one after it, its place in the image, what it is for.
+        # Registers that go with the row at hand: the one after it, its place, what it is for; with
+        # the step: it is its row's last.
         next_row, bottom, last_row_number = Signal(9), Signal(9), Signal(8)
         row_phase, row_tag = Signal(ROW_TAG_BITS), Signal(COLUMN_TAG_BITS)
-        inside_row, kept_row, last_row = Signal(), Signal(), Signal()
+        inside, kept_row, last_row, row_ends = Signal(), Signal(), Signal(), Signal()
         next_phase = Signal(ROW_TAG_BITS)
         m.d.sync += [bottom.eq(run.pad_top + run.height), last_row_number.eq(run.full_height - 1)]
         m.d.comb += next_phase.eq(Mux(row_phase + 1 == run.stride, 0, row_phase + 1))
         chunk_block, row_address, address = Signal(chunk_bits(config)), Signal(20), Signal(20)
-        inside = column.inside & inside_row
+        next_chunk = (chunk_block + pixel_chunks)[: len(chunk_block)]
+        next_kept = next_phase < run.R
+        one_chunk = last_block == 0
+        next_address = Mux(row_ends, row_address, address) + Mux(
+            row_ends, Mux(inside, run.ifmap_row_stride, 0), run.ifmap_block_stride
+        )
         advance, next_column = Signal(), Signal()
 
         m.d.comb += [requests.i.payload.eq(address), self.wait.id.eq(run.wait_ifmap)]
@@ -209,9 +217,9 @@ class IfmapWalk(wiring.Component):
                 m.d.comb += [
                     step.kind.eq(Mux(inside, Step.WORD, Step.ZEROS)),
                     step.chunk.eq(chunk_block), step.phase.eq(row_phase), step.tag.eq(row_tag),
-                    step.first.eq(column.first), step.last.eq(column.last),
+                    step.first.eq(column.first), step.last.eq(column.last), step.single.eq(column.single),
                 ]  # fmt: skip
-                with m.If(~there | ~column.kept):
+                with m.If(~live):
                     m.d.comb += next_column.eq(1)
                 with m.Else():
                     m.d.comb += [
@@ -221,26 +229,25 @@ class IfmapWalk(wiring.Component):
                     ]
                 with m.If(advance):
                     m.d.sync += [
-                        chunk_block.eq(chunk_block + pixel_chunks),
-                        address.eq(address + run.ifmap_block_stride),
-                    ]
-                    with m.If((chunk_block == last_block) | ~kept_row):
-                        next_row_address = row_address + Mux(inside_row, run.ifmap_row_stride, 0)
+                        chunk_block.eq(next_chunk), row_ends.eq(next_chunk == last_block),
+                        address.eq(next_address),
+                    ]  # fmt: skip
+                    with m.If(row_ends):
+                        in_image = (next_row >= run.pad_top) & (next_row < bottom)
                         m.d.sync += [
                             chunk_block.eq(0),
-                            row_address.eq(next_row_address),
-                            address.eq(next_row_address),
+                            row_address.eq(next_address),
                             next_row.eq(next_row + 1),
-                            inside_row.eq((next_row >= run.pad_top) & (next_row < bottom)),
+                            inside.eq(column.inside & in_image),
                             last_row.eq(next_row == last_row_number),
                             row_phase.eq(next_phase),
-                            kept_row.eq(next_phase < run.R),
-                        ]
+                            kept_row.eq(next_kept), row_ends.eq(one_chunk | ~next_kept),
+                        ]  # fmt: skip
                         with m.If(next_phase == 0):
                             m.d.sync += row_tag.eq(row_tag + 1)
                         with m.If(last_row):
                             m.d.comb += next_column.eq(1)
-                with m.If(there & next_column & column.end):
+                with m.If(next_column & ends):
                     m.d.sync += [
                         passes.eq(passes - 1), last_pass.eq(passes == 2),
                         rows.eq(Mux(passes == 2, run.last_rows, run.rows)),
@@ -254,13 +261,15 @@ class IfmapWalk(wiring.Component):
                     m.next = "IDLE"
 
         offered = columns.columns
-        m.d.comb += offered.ready.eq(next_column & ~(there & column.end))
+        taken = offered.valid & ~ends  # the next tile's columns wait for its turn
+        m.d.comb += offered.ready.eq(next_column & ~ends)
         with m.If(next_column):
             m.d.sync += [
-                there.eq(offered.valid & offered.ready), column.eq(offered.payload),
+                column.eq(offered.payload),
+                live.eq(taken & offered.payload.kept), ends.eq(taken & offered.payload.end),
                 row_address.eq(offered.payload.address), address.eq(offered.payload.address),
                 next_row.eq(1), row_phase.eq(0), row_tag.eq(0), chunk_block.eq(0),
-                inside_row.eq((run.pad_top == 0) & (run.height != 0)),
-                last_row.eq(last_row_number == 0), kept_row.eq(1),
+                inside.eq(offered.payload.inside & (run.pad_top == 0) & (run.height != 0)),
+                last_row.eq(last_row_number == 0), kept_row.eq(1), row_ends.eq(one_chunk),
             ]  # fmt: skip
         return m

@@ -21,7 +21,7 @@ _WORDS = 4
 
 
 class PostJob(data.Struct):
-    """An ofmap tile to be post-processed, as in docs/design.md; e, sets, p and positions are at least 1."""
+    """An ofmap tile to be post-processed, as in docs/design.md; e, sets and p are at least 1."""
 
     out_base: ADDR_WIDTH
     out_stride_row: 16
@@ -32,7 +32,7 @@ class PostJob(data.Struct):
     e: 5
     sets: 5
     p: 8
-    positions: 16
+    last_position: 12  # positions minus one
     zp_out: signed(OUTPUT_WIDTH)
     act_min: signed(OUTPUT_WIDTH)
     act_max: signed(OUTPUT_WIDTH)
@@ -150,10 +150,11 @@ class PostLane(wiring.Component):
         # Which job, column and position come next.
         jobs = Array(self.jobs)
         work = pending & self.ready
-        job, slot, position = Signal(), Signal.like(self.column.slot), Signal(16)
+        job, slot, position = Signal(), Signal.like(self.column.slot), Signal(12)
         m.d.comb += job.eq(self.oldest ^ ~work.bit_select(self.oldest, 1))
         last_column = slot == last_slot[job]
-        end = last_column & (position + 1 == jobs[job].positions)
+        last_position = Cat(position == jobs[number].last_position for number in range(2))
+        end = last_column & last_position.bit_select(job, 1)
 
         visit = stream.Signature(data.StructLayout({
             "job": 1, "slot": self.column.slot.shape(), "start": start, "end": 1,

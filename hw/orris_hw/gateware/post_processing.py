@@ -130,7 +130,8 @@ class PostProcessing(wiring.Component):
         lane_number, slot = Signal(range(len(lanes) + 1)), Signal(slot_shape(config))
         columns_left, rows_left, sets_left = Signal(range(config.array.columns + 1)), Signal(5), Signal(5)
         place_bits = len(start.place)
-        overflow = (start.place + job.p[:place_bits])[place_bits]
+        further = Signal(place_bits, reset_less=True)  # places from set to set, within a word
+        overflow = (start.place + further)[place_bits]
         next_set = Signal(ADDR_WIDTH)
         m.d.comb += next_set.eq(set_addr + Mux(overflow, advance_more, advance))
 
@@ -149,7 +150,7 @@ class PostProcessing(wiring.Component):
                     m.d.comb += self.job.ready.eq(1)
                     m.d.sync += [
                         job.eq(offered),
-                        blocks.eq(offered.p[place_bits:]),
+                        blocks.eq(offered.p[place_bits:]), further.eq(offered.p[:place_bits]),
                         advance.eq(0), advance_more.eq(offered.out_stride_block),
                         start.addr.eq(offered.out_base), set_addr.eq(offered.out_base),
                         start.place.eq(offered.out_lane), start.entry.eq(offered.param_base),
@@ -179,7 +180,7 @@ class PostProcessing(wiring.Component):
                     m.d.sync += [
                         rows_left.eq(job.e), sets_left.eq(sets_left - 1),
                         start.addr.eq(next_set), set_addr.eq(next_set),
-                        start.place.eq(start.place + job.p), start.entry.eq(start.entry + job.p),
+                        start.place.eq(start.place + further), start.entry.eq(start.entry + job.p),
                     ]
                 with m.If((columns_left == 1) | ((rows_left == 1) & (sets_left == 1))):
                     m.d.sync += [ready.bit_select(place, 1).eq(1), place.eq(~place)]

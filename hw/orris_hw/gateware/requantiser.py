@@ -175,8 +175,9 @@ class Requantiser(wiring.Component):
             low=saturate(settings.act_min, data_width),
             high=saturate(settings.act_max, data_width),
         )
-        raised = Mux(s.y < s.low, s.low, s.y)
-        s = stages.register(y=wrap(Mux(raised > s.high, s.high, raised), data_width))
+        # Both limits are compared at once; where they are the wrong way round, the upper one holds.
+        above = (s.y > s.high) | (s.low > s.high)
+        s = stages.register(y=wrap(Mux(above, s.high, Mux(s.y < s.low, s.low, s.y)), data_width))
         return s.y
 
 

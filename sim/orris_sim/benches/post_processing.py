@@ -53,7 +53,7 @@ class Job:
             "e": self.e,
             "sets": self.sets,
             "p": self.p,
-            "positions": self.positions,
+            "last_position": self.positions - 1,
             "zp_out": requant.zp_out,
             "act_min": low,
             "act_max": high,
