@@ -115,19 +115,35 @@ def test_the_same_routes_each_time(route, seed):
     assert first[:2] == again[:2]
 
 
-def test_the_slow_track_is_for_what_has_time(route, seed):
-    """Congestion alone takes the wires of the slow track for paths that are slow already."""
-    chip = SmallChip(columns=9, rows=3, tracks=2)
+def _two_long_nets(chip, slow_first):
+    """Two nets go all the way east, and only one can be fast; the path of one goes back west besides."""
     placed = Placed(chip)
-    nets = []
-    for row in range(3):
-        net = placed.flip_flop_at((0, row, 0), f"from_{row}", None)
-        for column in range(2, 9, 2) if row == 1 else (8,):
-            net = placed.lut_at((column, row, row % 2), f"lut_{row}_{column}", net)
-        nets.append(placed.flip_flop_at((8, row, 1), f"to_{row}", net))
-    timeless, *_ = route(chip, placed, TIMELESS)
-    timed, *_ = route(chip, placed, replace(RouterSettings(), wire_cost=0.1), 1e9)
-    assert min(d.slowest_ns for d in timed if not d.overused) <= timeless[-1].slowest_ns
+    end = chip.columns - 1
+    for slow in (slow_first, not slow_first):
+        if slow:
+            net = placed.flip_flop_at((0, 0, 0), "slow_from", None)
+            net = placed.lut_at((end, 0, 0), "slow_east", net)
+            net = placed.lut_at((end // 2, 0, 0), "slow_back", net)
+            placed.flip_flop_at((1, 0, 0), "slow_to", net)
+        else:
+            placed.flip_flop_at((end, 0, 1), "quick_to", placed.flip_flop_at((0, 0, 1), "quick_from", None))
+    return placed
+
+
+def test_slow_paths_get_the_fast_track(route):
+    """With congestion alone it is the order of the nets that decides."""
+    chip = SmallChip(columns=7, rows=1, tracks=2)
+    slowest = {
+        (settings is TIMELESS, slow_first): min(
+            done.slowest_ns
+            for done in route(chip, _two_long_nets(chip, slow_first), settings, 1e9)[0]
+            if not done.overused
+        )
+        for settings in (TIMELESS, RouterSettings())
+        for slow_first in (False, True)
+    }
+    assert slowest[False, False] == slowest[False, True]
+    assert max(slowest[True, order] for order in (False, True)) > slowest[False, True] + 1
 
 
 def test_wires_that_do_not_fit(route, seed):
@@ -137,6 +153,9 @@ def test_wires_that_do_not_fit(route, seed):
     with pytest.raises(BoardError, match=message) as caught:
         route(chip, random_design(seed, chip, sinks=3.5), replace(RouterSettings(), rounds=20))
     assert int(re.match(message, str(caught.value))[1]) <= 20
+    with pytest.raises(BoardError, match=message) as caught:
+        route(chip, random_design(seed, chip, sinks=3.5), replace(RouterSettings(), rounds=500, patience=3))
+    assert int(re.match(message, str(caught.value))[1]) < 200
 
 
 def test_a_pin_that_the_router_does_not_know(route):
@@ -216,11 +235,23 @@ def test_a_wire_of_two_nets_is_found(route):
         check_routes(module, database)
 
 
+def test_a_wire_to_nowhere_is_found(route):
+    chip = SmallChip(columns=3, rows=2)
+    placed = Placed(chip)
+    placed.lut_at((1, 1, 0), "reader", placed.lut_at((0, 0, 0), "driver"))
+    _, module, database = route(chip, placed)
+    attributes, entries = next(_entries(module, 3))
+    free = next(wire for wire in ("E0", "E1") if f"X0/Y0/{wire}" not in (entry[0] for entry in entries))
+    attributes["ROUTING"] += f";X0/Y0/{free};X0/Y0/0_0_F0->0_0_{free};1"
+    with pytest.raises(BoardError, match=f"X0/Y0/{free} leads to no sink"):
+        check_routes(module, database)
+
+
 def test_a_pip_that_exchanges_inputs_is_found(route):
     """nextpnr would take it for a straight one, or not at all."""
     chip = SmallChip(columns=3, rows=2)
     placed = Placed(chip)
-    placed.lut_at((1, 1, 0), "reader", placed.lut_at((0, 0, 0), "driver"))
+    placed.lut_at((1, 1, 0), "reader", placed.lut_at((0, 0, 0), "$PACKER_VCC"))  # constants are routed, too
     _, module, database = route(chip, placed)
     attributes, entries = next(_entries(module, 3))
     (port,) = (port for port in "ABCD" if module["cells"]["reader"]["connections"][port])
