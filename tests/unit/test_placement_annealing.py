@@ -67,6 +67,20 @@ def test_no_legal_place(tmp_path):
         _place(packed, tmp_path)
 
 
+def test_a_path_through_a_multiplier_without_registers(tmp_path):
+    """It counts from register to register, with the multiplication; with registers it ends there."""
+    slowest = []
+    for registers in (True, False):
+        packed = Packed()
+        product = packed.multiplier("multiplier", packed.flip_flop("from", packed.clock))
+        names = [f"REG_{name}_CLK" for name in ("INPUTA", "INPUTB", "OUTPUT")]
+        packed.cells["multiplier"]["parameters"] = dict.fromkeys(names, "CLK0") if registers else {}
+        packed.flip_flop("to", product)
+        phases, _ = _place(packed, tmp_path / str(registers), settings=ONLY_WIRE)
+        slowest.append(phases[-1].slowest_ns)
+    assert slowest[0] < 3.93 and slowest[1] > 3.93 + 0.62 + 2 * 0.4  # registers, and two wires
+
+
 def test_no_compiler(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(OrrisError, match=r"^there is no C\+\+ compiler 'no-such-compiler': install g\+\+"):

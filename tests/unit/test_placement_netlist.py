@@ -62,6 +62,20 @@ def test_a_ram_is_written_to_at_its_write_port():
     assert line == f"1 {names.index('a')} {names.index('ram$RAMW_SLICE')} {Pin.REGISTER}"
 
 
+def test_where_a_multiplier_has_registers():
+    packed = Packed()
+    packed.multiplier("no_product", packed.clock)
+    packed.multiplier("none", packed.clock)
+    packed.multiplier("all", packed.clock)
+    packed.cells["no_product"]["parameters"]["REG_INPUTB_CLK"] = "CLK0"
+    packed.cells["none"]["parameters"] = {}
+    packed.cells["all"]["parameters"] |= {"REG_INPUTB_CLK": "CLK0", "REG_OUTPUT_CLK": "CLK0"}
+    for name in ("no_product", "none", "all"):
+        packed.cells[name]["attributes"]["BEL"] = ""
+    modes = {cell.name: cell.mode for cell in read_netlist(packed.module).cells}
+    assert (modes["no_product"], modes["none"], modes["all"]) == (2, 3, 0)
+
+
 def test_constants_are_apart():
     netlist = read_netlist(_example().module)
     (net,) = netlist.constants

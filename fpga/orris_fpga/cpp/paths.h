@@ -12,7 +12,7 @@ class Paths {
  public:
   struct Cell {
     Kind kind;
-    int mode;  // LutMode; of a block RAM 1 with an output register
+    int mode;  // LutMode; of a block RAM 1 with an output register; of a multiplier kOpenInputs, kOpenProduct
   };
 
   // What is analysed; chains have the carry's order. Sinks of a net may be more than the netlist says once.
@@ -59,27 +59,37 @@ class Paths {
   static constexpr float kIntoCarry = 0.4f, kCarryOn = 0.035f, kOutOfCarry = 0.4f;
   static constexpr float kNever = 1e9f;
 
-  bool combinational(int cell) const { return cells_[cell].kind == kLut; }
+  static constexpr int kOpenInputs = 1, kOpenProduct = 2;  // of a multiplier: without a register
+  static constexpr float kMultiply = 3.93f;
 
-  float through(int lut) const { return cells_[lut].mode == kCarry ? kCarryLut : kLutDelay; }
+  bool combinational(int index) const {
+    const Cell& cell = cells_[index];
+    return cell.kind == kLut || (cell.kind == kMultiplier && cell.mode == (kOpenInputs | kOpenProduct));
+  }
+
+  float through(int index) const {
+    const Cell& cell = cells_[index];
+    return cell.kind == kMultiplier ? kMultiply : cell.mode == kCarry ? kCarryLut : kLutDelay;
+  }
 
   float clock_to_out(int index) const {
     const Cell& cell = cells_[index];
     switch (cell.kind) {
       case kFlipFlop: return 0.52f;
       case kBlockRam: return cell.mode == 1 ? 0.8f : 5.6f;
-      case kMultiplier: return 0.8f;
+      case kMultiplier: return cell.mode & kOpenProduct ? 0.8f + kMultiply : 0.8f;
       case kOther: return 1.0f;
       default: return 0.0f;
     }
   }
 
-  float setup(int cell) const {
-    const Kind kind = cells_[cell].kind;
-    return kind == kBlockRam ? 0.2f : kind == kOther ? 1.0f : 0.1f;
+  float setup(int index) const {
+    const Cell& cell = cells_[index];
+    if (cell.kind == kMultiplier && cell.mode & kOpenInputs) return 0.1f + kMultiply;
+    return cell.kind == kBlockRam ? 0.2f : cell.kind == kOther ? 1.0f : 0.1f;
   }
 
-  // LUTs in an order in which each comes after those that it reads.
+  // LUTs, and multipliers without registers, in an order in which each comes after those that it reads.
   void sort_luts() {
     const int count = static_cast<int>(cells_.size());
     std::vector<int> waits_for(cells_.size(), 0);

@@ -59,7 +59,7 @@ class Cell:
     """A cell of a packed netlist.
 
     mode : of a LUT 0 logic, 1 carry, 2 RAM, 3 taken by a RAM's write port; of a block RAM 1 if its output has
-        a register.
+        a register; of a multiplier 1 if inputs have none, 2 if the product has none, 3 if neither has.
     control : number of the controls that the flip-flops of a tile share; -1 for others.
     enable : number of the controls that the flip-flops of a slice share; -1 for others.
     place : (x, y) of a cell that has one already.
@@ -245,6 +245,9 @@ def _mode(cell: dict[str, Any], kind: Kind) -> int:
     parameters = cell["parameters"]
     if kind is Kind.LUT:
         return _MODES[parameters.get("MODE", "LOGIC")]
+    if kind is Kind.MULTIPLIER:
+        inputs = "NONE" in (parameters.get(f"REG_INPUT{port}_CLK", "NONE") for port in "AB")
+        return inputs + 2 * (parameters.get("REG_OUTPUT_CLK", "NONE") == "NONE")
     if kind is Kind.MEMORY:
         return int("OUTREG" in (parameters.get("REGMODE_A"), parameters.get("REGMODE_B")))
     return 0
