@@ -88,7 +88,7 @@ def route(monkeypatch, tmp_path):
 
 def test_every_net_is_routed(route, seed):
     """Legality is checked by `route_netlist` itself, with a check that has its own tests below."""
-    chip = SmallChip(columns=8, tracks=6)
+    chip = SmallChip(columns=8, tracks=8)
     placed = random_design(seed, chip, sinks=2.5)
     rounds, module, _ = route(chip, placed)
     assert rounds[0].overused > 0 and min(done.overused for done in rounds) == 0

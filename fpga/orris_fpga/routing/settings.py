@@ -25,6 +25,7 @@ class RouterSettings:
     timed_rounds : in which they are, beside those after the first legal one.
     refinements : legal rounds that may be no faster than the fastest, after which it ends.
     refinement_pressure : in the round after a legal one.
+    slack : share of the clock's period that it tries to have left, as nextpnr's analysis is the finer one.
     """
 
     rounds: int = 60
@@ -43,7 +44,10 @@ class RouterSettings:
     timed_rounds: int = 8
     refinements: int = 3
     refinement_pressure: float = 10
+    slack: float = 0.11
 
     def arguments(self, clock_hz: float) -> list[str]:
         """The router's arguments."""
-        return [f"{name}={value}" for name, value in asdict(self).items()] + [f"period={1e9 / clock_hz}"]
+        values = asdict(self)
+        values["period"] = 1e9 / clock_hz * (1 - values.pop("slack"))
+        return [f"{name}={value}" for name, value in values.items()]

@@ -49,6 +49,8 @@ class Negotiation {
       if (kept_.empty() && round - best >= settings_.patience) break;
       congestion_.pressure = static_cast<float>(std::min(congestion_.pressure * settings_.pressure_growth, settings_.most_pressure));
       refining_ = kept_.empty() && round < settings_.timed_rounds;
+      // Where critical connections alone fight for wires, delay has to count less for one of them to yield.
+      share_ = kept_.empty() && round > settings_.timed_rounds ? share_ * kYielding : 1;
     }
     if (kept_.empty()) give_up();
     size_t next = 0;
@@ -96,7 +98,7 @@ class Negotiation {
     std::stable_sort(open.begin(), open.end(), [&](const Connection* a, const Connection* b) { return order(a) < order(b); });
     for (Connection* connection : open) {
       routed_++;
-      if (!search_.run(net, *connection)) lost_++;
+      if (!search_.run(net, *connection, connection->critical * share_)) lost_++;
       tree_.add(connection->path, [&](uint32_t wire) { congestion_.nets[wire]++; });
     }
   }
@@ -134,6 +136,7 @@ class Negotiation {
   }
 
   static constexpr float kFaster = 0.005f;  // ns
+  static constexpr float kYielding = 0.8f;
 
   Design& design_;
   const Graph& graph_;
@@ -142,6 +145,7 @@ class Negotiation {
   Congestion congestion_;
   Tree tree_;
   Search search_;
+  float share_ = 1;  // of criticality that counts
   bool refining_ = false;  // critical connections are routed again, also where their wires are their own
   int round_ = 0;
   size_t routed_ = 0, lost_ = 0, overused_ = 0;

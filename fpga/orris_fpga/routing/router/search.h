@@ -26,12 +26,14 @@ class Search {
  public:
   Search(const Graph& graph, const Settings& settings, const Congestion& congestion, const Tree& tree)
       : graph_(graph), congestion_(congestion), tree_(tree), wire_cost_(static_cast<float>(settings.wire_cost)),
-        per_tile_(static_cast<float>(settings.greed * settings.tile_cost)), margin_(static_cast<int>(settings.margin)),
+        per_tile_(static_cast<float>(settings.greed * settings.tile_cost)), threshold_(static_cast<float>(settings.critical)), margin_(static_cast<int>(settings.margin)),
         searched_(graph.wires(), 0), cost_(graph.wires()), from_(graph.wires()), edge_(graph.wires()),
         cone_(graph.wires(), 0) {}
 
   // Finds a path, from the net's source on; first near the net's pins, then anywhere. False: there is none.
-  bool run(const Net& net, Connection& connection) {
+  // `critical` is the share to which the connection goes by its delay.
+  bool run(const Net& net, Connection& connection, float critical) {
+    critical_ = critical;
     mark_cone(connection.sink);
     return run(net, connection, margin_) || run(net, connection, kAnywhere);
   }
@@ -82,7 +84,7 @@ class Search {
         if (graph_.local(to) && cone_[to] != cones_) continue;
         if (!graph_.reach(to).within(net.box, margin) || tree_.has(to) || to == net.source) continue;
         const float wire = (graph_.delay_alone(edge) + wire_cost_) * congestion_.factor(to);
-        const float cost = (1 - connection.critical) * wire + connection.critical * graph_.delay(edge);
+        const float cost = (1 - critical_) * wire + critical_ * graph_.delay(edge);
         push(connection, to, item.cost + cost, item.wire, edge);
       }
     }
@@ -90,13 +92,15 @@ class Search {
   }
 
   void start_from_tree(const Connection& connection) {
-    int radius = tree_.wires().size() < kLargeTree ? kAnywhere : kNear;
+    // What is near the sink may be far from the source along the tree: a critical connection looks at all of it.
+    const bool everywhere = tree_.wires().size() < kLargeTree || critical_ > threshold_;
+    int radius = everywhere ? kAnywhere : kNear;
     for (bool found = false; !found && (radius < kFar || radius == kAnywhere); radius *= 2) {
       for (const uint32_t wire : tree_.wires()) {
         if (!tree_.has(wire)) continue;
         const Box at{connection.x, connection.x, connection.y, connection.y};
         if (graph_.reach(wire).within(at, radius)) {
-          push(connection, wire, connection.critical * tree_.delay(wire), wire, 0);
+          push(connection, wire, critical_ * tree_.delay(wire), wire, 0);
           found = true;
         }
       }
@@ -121,8 +125,9 @@ class Search {
   const Graph& graph_;
   const Congestion& congestion_;
   const Tree& tree_;
-  const float wire_cost_, per_tile_;
+  const float wire_cost_, per_tile_, threshold_;
   const int margin_;
+  float critical_ = 0;
   uint32_t searches_ = 0, cones_ = 0;
   std::vector<uint32_t> searched_;  // of a wire: the search that last met it; then cost, from_, edge_ are of it
   std::vector<float> cost_;
