@@ -22,8 +22,8 @@ ULX3S_85F = _common(
     name="ulx3s-85f",
     title="ULX3S 85F",
     platform=ULX3S_85F_Platform,
-    preset="ulx3s-85f-96",  # 144 PEs are placed, but their wires do not fit yet: docs/fpga-timing.md
-    clock_hz=45_000_000,  # divides to 3 Mbaud, as the next one, 60 MHz, which the first seed misses by 0.4 %
+    preset="ulx3s-85f",
+    clock_hz=60_000_000,  # divides to 3 Mbaud, as 75 MHz, which not every placement reaches
     # With more resets, and more copies of registers, a full device has no legal placement.
     least_reset=16,
     most_readers=1024,

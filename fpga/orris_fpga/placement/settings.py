@@ -31,7 +31,7 @@ class AnnealerSettings:
     temperature: float = 2.5
     cooling: float = 0.005
     radius: int = 12
-    slack: float = 0.1
+    slack: float = 0.28
     global_timing_weight: float = 4
     timing_weight: float = 1
     connection_weight: float = 3

@@ -44,7 +44,7 @@ class RouterSettings:
     timed_rounds: int = 8
     refinements: int = 3
     refinement_pressure: float = 10
-    slack: float = 0.11
+    slack: float = 0.28
 
     def arguments(self, clock_hz: float) -> list[str]:
         """The router's arguments."""

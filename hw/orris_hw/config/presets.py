@@ -8,16 +8,6 @@ from .model import AcceleratorConfig
 
 DEFAULT_PRESET = "orris-168"
 
-_ULX3S_85F: dict[str, Any] = dict(
-    scratchpads=dict(filter=192, ifmap=16, psum=16),
-    networks=dict(ifmap_bits=32, filter_bits=16, psum_bits=4 * 32, stop_columns=2, spare_sums=0),
-    post_processing=dict(lanes=1, channels=512),
-    vector=dict(lanes=0),
-    zero_gating=False,
-    control=dict(commands="block_ram", checks=False, counters="few"),
-)
-"""What arrays for a ULX3S 85F share."""
-
 _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "tiny": (
         "twelve PEs, int8: to learn with and to test",
@@ -58,16 +48,13 @@ _DEFINITIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "144 PEs for the ECP5 85F of a ULX3S: networks as narrow as keeps them busy",
         dict(
             array=dict(rows=12, columns=12),
+            scratchpads=dict(filter=192, ifmap=16, psum=16),
             global_buffer=dict(banks=12, depth=1024, read_ports=1, write_ports=1),
-            **_ULX3S_85F,
-        ),
-    ),
-    "ulx3s-85f-96": (
-        "96 of these PEs and 64 kB, which a ULX3S 85F takes today",
-        dict(
-            array=dict(rows=12, columns=8),
-            global_buffer=dict(banks=8, depth=1024, read_ports=1, write_ports=1),
-            **_ULX3S_85F,
+            networks=dict(ifmap_bits=32, filter_bits=16, psum_bits=4 * 32, stop_columns=2, spare_sums=0),
+            post_processing=dict(lanes=1, channels=512),
+            vector=dict(lanes=0),
+            zero_gating=False,
+            control=dict(commands="block_ram", checks=False, counters="few"),
         ),
     ),
     "ecp5-25f": (

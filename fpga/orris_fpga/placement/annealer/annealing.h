@@ -39,6 +39,7 @@ class Annealing {
     radius_ = static_cast<int>(settings_.radius);
     for (int phase = 0; phase < phases; phase++) {
       for (long i = 0; i < tries; i++) try_a_move();
+      if (2 * phase >= phases) bring_home();
       const float slowest = look_at_timing();
       if (phase >= settings_.congestion_phase) {
         wirelength_.look_at_congestion(settings_.congestion_weight, settings_.capacity, kCongestionKept);
@@ -55,6 +56,7 @@ class Annealing {
   static constexpr int kColdPhases = 3;     // at the end take what is better only
   static constexpr int kManyPins = 60;      // nets of more do not say where to go
   static constexpr int kAimRadius = 3;
+  static constexpr int kFarFromHome = 10, kRoundHome = 20;  // tiles
 
   float look_at_timing() {
     design_.drop_connections();
@@ -89,6 +91,68 @@ class Annealing {
       const int a = static_cast<int>(random_.below(count)), b = static_cast<int>(random_.below(count));
       moves_.swap_sites(sites_of, a, b);
     }
+  }
+
+  // A cell for which the start found a legal place only far from all that it is connected to does not come back by
+  // chance: places that its flip-flop may take are rare. It gets the nearest one to where its nets are that makes
+  // the whole better.
+  void bring_home() {
+    for (const int lut : free_luts_) {
+      bring_home(lut, [&](int tile, int slot) {
+        return design_.tiles[tile].luts[slot] < 0 &&
+               moves_.swap_slots(design_.cells[lut].tile, design_.cells[lut].slot, tile, slot, true, false);
+      });
+    }
+    for (const int flip_flop : flip_flops_) {
+      bring_home(flip_flop, [&](int tile, int slot) {
+        const Cell& cell = design_.cells[flip_flop];
+        bool with_luts;
+        return takes_flip_flop(cell, tile, slot, with_luts) &&
+               moves_.swap_slots(cell.tile, cell.slot, tile, slot, with_luts, true);
+      });
+    }
+  }
+
+  // `move` tries a slot of a tile, and returns whether the cell went there.
+  template <typename Move>
+  void bring_home(int cell, Move move) {
+    columns_.clear(), rows_.clear();
+    collect_mates(cell);
+    if (design_.cells[cell].paired) collect_mates(design_.cells[cell].partner);
+    if (columns_.empty()) return;
+    const int x = middle(columns_), y = middle(rows_);
+    if (std::abs(design_.column(cell) - x) + std::abs(design_.row(cell) - y) <= kFarFromHome) return;
+    for (int distance = 0; distance <= kRoundHome; distance++) {
+      for (int dx = -distance; dx <= distance; dx++) {
+        const int dy = distance - std::abs(dx);
+        for (const int to_y : {y - dy, y + dy}) {
+          const int tile = design_.tile_at(x + dx, to_y);
+          if (tile < 0 || tile == design_.cells[cell].tile) continue;
+          for (int slot = 0; slot < kSlots; slot++) {
+            if (move(tile, slot)) return;
+          }
+        }
+      }
+    }
+  }
+
+  // Where the other cells of a cell's nets lie; those of wide nets say little.
+  void collect_mates(int cell) {
+    for (const int index : design_.nets_of[cell]) {
+      const Net& net = design_.nets[index];
+      if (net.count > kManyPins) continue;
+      for (int i = net.first; i < net.first + net.count; i++) {
+        const int other = design_.pins[i];
+        if (other == cell || other == design_.cells[cell].partner) continue;
+        columns_.push_back(design_.column(other)), rows_.push_back(design_.row(other));
+      }
+    }
+  }
+
+  static int middle(std::vector<int>& values) {
+    const auto half = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), half, values.end());
+    return *half;
   }
 
   // Far moves are for the cell's own good: what lies there would come from far as well, so they go to free
@@ -238,4 +302,5 @@ class Annealing {
   int radius_ = 0;
   double movable_ = 0;
   std::vector<int> free_luts_, flip_flops_;
+  std::vector<int> columns_, rows_;  // of a cell's mates
 };
