@@ -151,8 +151,8 @@ class StreamFifo(wiring.Component):
             self.o.valid.eq(valid),
             self.o.payload.eq(read.data),
             write.data.eq(self.i.payload),
-            # The free place may be written as long as there is one: nothing but a register drives the memory.
-            write.en.eq(ready),
+            # Not whenever there is a free place: what an idle source drives would come out of the payload.
+            write.en.eq(push),
         ]
         with m.If(push):
             m.d.sync += write.addr.eq(_wrapped(write.addr, self.depth))
