@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orris_hw.cache import cache_directory
@@ -51,3 +51,35 @@ def compile_cached(sources: Sequence[Path], options: Sequence[str], name: str, w
                 raise BoardError(f"the C++ compiler failed on {what}: {complaint}")
             made.replace(path)
     return path
+
+
+def run_program(
+    sources: Sequence[Path], name: str, what: str, arguments: Sequence[str], told: Callable[[list[str]], None]
+) -> None:
+    """Runs a program of ours that says on stdout how far it is, and on stderr why it cannot go on.
+
+    Parameters
+    ----------
+    sources, name, what : as of `compile_cached`.
+    arguments : of the program.
+    told : the words of each line on stdout, but the first word, as they come.
+
+    Raises
+    ------
+    OrrisError
+        There is no C++ compiler, or the program fails: with what it says.
+    """
+    program = compile_cached(sources, SAME_ARITHMETIC, name, what)
+    with subprocess.Popen(
+        [str(program), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            for line in process.stdout:
+                told(line.split()[1:])
+            complaint = process.stderr.read().strip()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise BoardError(complaint or f"{what} ended with status {process.returncode}")

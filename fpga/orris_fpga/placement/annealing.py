@@ -1,15 +1,12 @@
 """Runs the annealer: compiled with the user's C++ compiler on first use."""
 
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..compiled import SAME_ARITHMETIC, compile_cached, program_sources
-from ..errors import BoardError
+from ..compiled import program_sources, run_program
 
-_DIRECTORY = Path(__file__).with_name("annealer")
-SOURCES = program_sources(_DIRECTORY)
+SOURCES = program_sources(Path(__file__).with_name("annealer"))
 
 
 @dataclass(frozen=True)
@@ -49,23 +46,13 @@ def anneal(
     OrrisError
         There is no C++ compiler, or the design finds no legal place.
     """
-    program = compile_cached(SOURCES, SAME_ARITHMETIC, "placer", "the placer")
-    phases = []
-    with subprocess.Popen(
-        [str(program), str(netlist), str(placement), *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None and process.stderr is not None
-        try:
-            for line in process.stdout:
-                _, done, of, wirelength, slowest = line.split()
-                phases.append(Phase(int(done), int(of), int(wirelength), float(slowest)))
-                if progress:
-                    progress(phases[-1])
-            complaint = process.stderr.read().strip()
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode:
-        raise BoardError(complaint or f"the placer ended with status {process.returncode}")
+    phases: list[Phase] = []
+
+    def of_phase(words: list[str]) -> None:
+        done, of, wirelength, slowest = words
+        phases.append(Phase(int(done), int(of), int(wirelength), float(slowest)))
+        if progress:
+            progress(phases[-1])
+
+    run_program(SOURCES, "placer", "the placer", [str(netlist), str(placement), *arguments], of_phase)
     return phases

@@ -20,6 +20,10 @@ class AnnealerSettings:
     timing_weight : the same in annealing.
     connection_weight : by which the connections of a slow path count, beside their nets.
     connection_share : of the period; a path that takes more is slow.
+    connection_pressure : power with which that weight grows, from phase to phase, while a path takes longer
+        than it should.
+    most_pressure : up to which it grows.
+    urgent_share : of the moves, that cells on the slowest paths get beside the moves that all get.
     congestion_weight : by which wires count more where tiles are full of them.
     capacity : wires, in tiles of length, that a tile takes before it is full.
     congestion_phase : the first phase that looks at congestion.
@@ -31,11 +35,14 @@ class AnnealerSettings:
     temperature: float = 2.5
     cooling: float = 0.005
     radius: int = 12
-    slack: float = 0.28
+    slack: float = 0.04
     global_timing_weight: float = 4
     timing_weight: float = 1
     connection_weight: float = 3
     connection_share: float = 0.5
+    connection_pressure: float = 4
+    most_pressure: float = 16
+    urgent_share: float = 0.1
     congestion_weight: float = 3
     capacity: float = 60
     congestion_phase: int = 0

@@ -1,12 +1,10 @@
 """Runs the router: compiled with the user's C++ compiler on first use."""
 
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..compiled import SAME_ARITHMETIC, compile_cached, program_sources
-from ..errors import BoardError
+from ..compiled import program_sources, run_program
 
 SOURCES = program_sources(Path(__file__).with_name("router"))
 
@@ -54,23 +52,14 @@ def negotiate(
     OrrisError
         There is no C++ compiler, or wires stay overused.
     """
-    program = compile_cached(SOURCES, SAME_ARITHMETIC, "router", "the router")
-    rounds = []
-    with subprocess.Popen(
-        [str(program), str(database), str(speed), str(netlist), str(routes), *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None and process.stderr is not None
-        try:
-            for line in process.stdout:
-                _, number, connections, wires, overused, slowest = line.split()
-                rounds.append(Round(int(number), int(connections), int(wires), int(overused), float(slowest)))
-                if progress:
-                    progress(rounds[-1])
-            complaint = process.stderr.read().strip()
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode:
-        raise BoardError(complaint or f"the router ended with status {process.returncode}")
+    rounds: list[Round] = []
+
+    def of_round(words: list[str]) -> None:
+        number, connections, wires, overused, slowest = words
+        rounds.append(Round(int(number), int(connections), int(wires), int(overused), float(slowest)))
+        if progress:
+            progress(rounds[-1])
+
+    files = [str(database), str(speed), str(netlist), str(routes)]
+    run_program(SOURCES, "router", "the router", [*files, *arguments], of_round)
     return rounds

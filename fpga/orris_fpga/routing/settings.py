@@ -20,6 +20,7 @@ class RouterSettings:
     greed : by which the estimate counts more: a search looks at less, and finds a little dearer ways.
     margin : tiles round a net's pins in which a search looks first.
     sharpness : power with which a connection becomes critical, as the slowest path on it gets longer.
+    outliers : share of the connections that may be on longer paths than the one that counts as the longest.
     most_critical : that a connection can be; a critical one goes by its delay, the others by what wires cost.
     critical : from here on connections are routed again although they have wires of their own.
     timed_rounds : in which they are, beside those after the first legal one.
@@ -39,12 +40,13 @@ class RouterSettings:
     greed: float = 1.1
     margin: int = 8
     sharpness: int = 4
+    outliers: float = 0.001
     most_critical: float = 0.97
     critical: float = 0.5
     timed_rounds: int = 8
     refinements: int = 3
     refinement_pressure: float = 10
-    slack: float = 0.28
+    slack: float = 0.05
 
     def arguments(self, clock_hz: float) -> list[str]:
         """The router's arguments."""

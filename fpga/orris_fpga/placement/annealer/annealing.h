@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 #include <vector>
 
 #include "design.h"
@@ -29,10 +31,12 @@ class Annealing {
   }
 
   // From a legal start on. Prints a line for the start and for each phase: phase, phases, wirelength in tiles,
-  // slowest path in ns.
+  // slowest path in ns. The fastest placement of the last phases, in which little changes but paths, is kept.
   void run() {
     wirelength_.measure_all();
     report(0, look_at_timing());
+    Places kept;
+    float fastest = 0;
     const int phases = std::max(1, static_cast<int>(settings_.phases));
     const long tries = static_cast<long>(settings_.moves_per_cell * movable_) / phases;
     moves_.temperature = settings_.temperature;
@@ -40,9 +44,18 @@ class Annealing {
     for (int phase = 0; phase < phases; phase++) {
       for (long i = 0; i < tries; i++) try_a_move();
       if (2 * phase >= phases) bring_home();
-      const float slowest = look_at_timing();
+      float slowest = look_at_timing();
       if (phase >= settings_.congestion_phase) {
         wirelength_.look_at_congestion(settings_.congestion_weight, settings_.capacity, kCongestionKept);
+      }
+      if (phase >= phases - kLastPhases) {
+        if (kept.cells.empty() || slowest < fastest) {
+          kept = {design_.cells, design_.tiles, design_.sites};
+          fastest = slowest;
+        } else if (phase + 1 == phases) {
+          design_.cells = kept.cells, design_.tiles = kept.tiles, design_.sites = kept.sites;
+          slowest = look_at_timing();
+        }
       }
       report(phase + 1, slowest);
       const double done = (phase + 1.0) / phases;
@@ -54,14 +67,23 @@ class Annealing {
  private:
   static constexpr double kCongestionKept = 0.6, kCold = 1e-6, kLastRadius = 2.5;
   static constexpr int kColdPhases = 3;     // at the end take what is better only
+  static constexpr int kLastPhases = 8;
   static constexpr int kManyPins = 60;      // nets of more do not say where to go
   static constexpr int kAimRadius = 3;
+  static constexpr int kNearSites = 4;
   static constexpr int kFarFromHome = 10, kRoundHome = 20;  // tiles
+
+  struct Places {
+    std::vector<Cell> cells;
+    std::vector<Tile> tiles;
+    std::array<std::vector<Site>, 2> sites;
+  };
 
   float look_at_timing() {
     design_.drop_connections();
     const float slowest = timing_.update_weights(settings_.period, settings_.timing_weight);
-    timing_.add_slow_connections(settings_.period, settings_.connection_share, settings_.connection_weight);
+    timing_.add_slow_connections(settings_.period, settings_.connection_share, settings_.connection_weight,
+                                 settings_.connection_pressure, settings_.most_pressure);
     wirelength_.measure_all();
     return slowest;
   }
@@ -71,10 +93,13 @@ class Annealing {
     std::fflush(stdout);
   }
 
-  // LUTs and flip-flops are tried by how many there are and by how much they gain.
+  // LUTs and flip-flops are tried by how many there are and by how much they gain; cells on the slowest paths more.
   void try_a_move() {
+    const auto& urgent = timing_.urgent();
     const unsigned kind = random_.below(1000);
-    if (kind < 450) {
+    if (!urgent.empty() && random_.unit() < settings_.urgent_share) {
+      try_cell(urgent[random_.below(static_cast<unsigned>(urgent.size()))]);
+    } else if (kind < 450) {
       if (!free_luts_.empty()) try_lut(free_luts_[random_.below(static_cast<unsigned>(free_luts_.size()))]);
     } else if (kind < 700) {
       if (!flip_flops_.empty()) try_flip_flop(flip_flops_[random_.below(static_cast<unsigned>(flip_flops_.size()))]);
@@ -88,9 +113,53 @@ class Annealing {
       const int sites_of = static_cast<int>(random_.below(2));
       const unsigned count = static_cast<unsigned>(design_.sites[sites_of].size());
       if (count == 0) return;
-      const int a = static_cast<int>(random_.below(count)), b = static_cast<int>(random_.below(count));
-      moves_.swap_sites(sites_of, a, b);
+      const int a = static_cast<int>(random_.below(count));
+      const int cell = design_.sites[sites_of][a].cell;
+      if (cell >= 0 && (random_.next() & 1) != 0) {
+        try_site(cell);
+      } else {
+        moves_.swap_sites(sites_of, a, static_cast<int>(random_.below(count)));
+      }
     }
+  }
+
+  // The move that a cell's kind has.
+  void try_cell(int index) {
+    const Cell& cell = design_.cells[index];
+    if (cell.fixed) return;
+    if (cell.site >= 0) return try_site(index);
+    if (cell.tile < 0) return;
+    const bool lut = cell.kind == kLut;
+    if (cell.bound || cell.kind == kRamWrite || (lut && cell.mode != kLogic)) {
+      const int chain = design_.tiles[cell.tile].chain;
+      if (chain >= 0) return try_chain(design_.chains[chain], index);
+      return try_tile(cell.tile);
+    }
+    if (lut && cell.partner < 0) return try_lut(index);
+    const int flip_flop = lut ? cell.partner : index;
+    if ((random_.next() & 1) != 0) {
+      try_flip_flop(flip_flop);
+    } else {
+      try_slice(flip_flop);
+    }
+  }
+
+  // A block RAM or a multiplier goes to one of the sites nearest to where it is drawn, or to a point on the way there:
+  // nearly all have a cell, which does not like to go far either.
+  void try_site(int cell) {
+    const auto& sites = design_.sites[design_.cells[cell].kind - kBlockRam];
+    const Tile& aimed = design_.tiles[aim(cell)];
+    const double share = (random_.next() & 1) != 0 ? 1 : random_.unit();
+    const double x = design_.column(cell) + share * (aimed.x - design_.column(cell));
+    const double y = design_.row(cell) + share * (aimed.y - design_.row(cell));
+    near_sites_.clear();
+    for (size_t site = 0; site < sites.size(); site++) {
+      near_sites_.emplace_back(std::abs(sites[site].x - x) + std::abs(sites[site].y - y), static_cast<int>(site));
+    }
+    const size_t looked_at = std::min<size_t>(kNearSites, near_sites_.size());
+    std::partial_sort(near_sites_.begin(), near_sites_.begin() + static_cast<std::ptrdiff_t>(looked_at), near_sites_.end());
+    const int site = near_sites_[random_.below(static_cast<unsigned>(looked_at))].second;
+    if (site != design_.cells[cell].site) moves_.swap_sites(design_.cells[cell].kind - kBlockRam, design_.cells[cell].site, site);
   }
 
   // A cell for which the start found a legal place only far from all that it is connected to does not come back by
@@ -247,10 +316,15 @@ class Annealing {
   }
 
   void try_chain(const std::vector<int>& chain) {
-    const int held = static_cast<int>(random_.below(static_cast<unsigned>(chain.size())));
-    const Tile& aimed = design_.tiles[aim(chain[held])];
-    const int to = design_.tile_at(aimed.x - held / kSlots, aimed.y);
+    try_chain(chain, chain[random_.below(static_cast<unsigned>(chain.size()))]);
+  }
+
+  // By where one of its cells is drawn.
+  void try_chain(const std::vector<int>& chain, int cell) {
     const int from = design_.cells[chain[0]].tile;
+    const Tile& aimed = design_.tiles[aim(cell)];
+    const int held = design_.tiles[design_.cells[cell].tile].x - design_.tiles[from].x;
+    const int to = design_.tile_at(aimed.x - held, aimed.y);
     if (to >= 0 && !far(from, to, 3)) moves_.swap_strips(from, to, Design::tiles_of(chain));
   }
 
@@ -303,4 +377,5 @@ class Annealing {
   double movable_ = 0;
   std::vector<int> free_luts_, flip_flops_;
   std::vector<int> columns_, rows_;  // of a cell's mates
+  std::vector<std::pair<double, int>> near_sites_;  // distance, number
 };

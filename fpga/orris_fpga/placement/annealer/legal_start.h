@@ -207,24 +207,44 @@ class LegalStart {
     if (left) no_place(std::to_string(left) + " LUTs");
   }
 
-  // Block RAMs and multipliers, each in the nearest site that is left.
+  // Block RAMs and multipliers, each in the nearest site that is left; then two change places as long as that brings
+  // them nearer to where they want to be: the last ones found what nobody wanted.
   void place_in_sites() {
-    for (size_t index = 0; index < design_.cells.size(); index++) {
-      Cell& cell = design_.cells[index];
-      if (cell.fixed || (cell.kind != kBlockRam && cell.kind != kMultiplier)) continue;
-      auto& sites = design_.sites[cell.kind - kBlockRam];
-      int best = kNone;
-      double least = 1e9;
-      for (size_t i = 0; i < sites.size(); i++) {
-        const double distance = std::abs(sites[i].x - cell.x) + std::abs(sites[i].y - cell.y);
-        if (sites[i].cell < 0 && distance < least) least = distance, best = static_cast<int>(i);
+    for (const Kind kind : {kBlockRam, kMultiplier}) {
+      auto& sites = design_.sites[kind - kBlockRam];
+      const auto distance = [&](int cell, const Site& site) {
+        return cell < 0 ? 0.0f : std::abs(site.x - design_.cells[cell].x) + std::abs(site.y - design_.cells[cell].y);
+      };
+      for (size_t index = 0; index < design_.cells.size(); index++) {
+        const Cell& cell = design_.cells[index];
+        if (cell.fixed || cell.kind != kind) continue;
+        Site* best = nullptr;
+        for (Site& site : sites) {
+          const int number = static_cast<int>(index);
+          if (site.cell < 0 && (!best || distance(number, site) < distance(number, *best))) best = &site;
+        }
+        if (!best) no_place(kind == kBlockRam ? "a block RAM" : "a multiplier");
+        best->cell = static_cast<int>(index);
       }
-      if (best < 0) no_place(cell.kind == kBlockRam ? "a block RAM" : "a multiplier");
-      sites[best].cell = static_cast<int>(index);
-      cell.site = best;
-      cell.x = static_cast<float>(sites[best].x), cell.y = static_cast<float>(sites[best].y);
+      for (bool better = true; better;) {
+        better = false;
+        for (Site& a : sites) {
+          for (Site& b : sites) {
+            const float change = distance(a.cell, b) + distance(b.cell, a) - distance(a.cell, a) - distance(b.cell, b);
+            if (change < -kNearer) std::swap(a.cell, b.cell), better = true;
+          }
+        }
+      }
+      for (size_t i = 0; i < sites.size(); i++) {
+        if (sites[i].cell < 0) continue;
+        Cell& cell = design_.cells[sites[i].cell];
+        cell.site = static_cast<int>(i);
+        cell.x = static_cast<float>(sites[i].x), cell.y = static_cast<float>(sites[i].y);
+      }
     }
   }
+
+  static constexpr float kNearer = 0.01f;  // tiles
 
   [[noreturn]] static void no_place(const std::string& what) {
     throw Failure("the device has no legal place for " + what + ": a smaller configuration, or fewer different resets");

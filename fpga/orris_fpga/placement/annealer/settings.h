@@ -19,6 +19,9 @@ struct Settings {
   double timing_weight = 1;          // the same in annealing
   double connection_weight = 3;      // by which a slow path's own connections count
   double connection_share = 0.5;     // of the period: from here on a path is slow
+  double connection_pressure = 4;    // power with which that weight grows while a path is too slow
+  double most_pressure = 16;         // to which it grows
+  double urgent_share = 0.1;         // of the moves: those of cells on the slowest paths
   double congestion_weight = 3;      // by which wires in full places count more
   double capacity = 60;              // wire that a tile takes before it is full
   double congestion_phase = 0;       // the first that looks at congestion
@@ -37,6 +40,9 @@ struct Settings {
         {"timing_weight", &timing_weight},
         {"connection_weight", &connection_weight},
         {"connection_share", &connection_share},
+        {"connection_pressure", &connection_pressure},
+        {"most_pressure", &most_pressure},
+        {"urgent_share", &urgent_share},
         {"congestion_weight", &congestion_weight},
         {"capacity", &capacity},
         {"congestion_phase", &congestion_phase},

@@ -29,20 +29,37 @@ class Timing {
 
   // A net's weight shortens the wires to all its sinks; these only those on slow paths. Each connection on a path
   // that took more than `share` of the period at the last look, but the ones within a slot, gets a weight that
-  // grows with the excess.
-  void add_slow_connections(double period, double share, double weight) {
+  // grows with the excess, and, as the multipliers of a constrained optimum do, from look to look while the path
+  // takes more than the period: to the power `pressure` of by how much, up to `most` times. It falls slower, so that
+  // what was mended stays so.
+  void add_slow_connections(double period, double share, double weight, double pressure, double most) {
+    urgent_.clear();
+    multipliers_.resize(design_.drivers.size());
     for (size_t net = 0; net < design_.drivers.size(); net++) {
       const int driver = design_.drivers[net];
-      for (const Sink& sink : design_.sinks[net]) {
+      const auto& sinks = design_.sinks[net];
+      multipliers_[net].resize(sinks.size(), 1);
+      for (size_t i = 0; i < sinks.size(); i++) {
+        const Sink& sink = sinks[i];
         if (sink.pin == kUntimed || within_slot(driver, sink.cell)) continue;
         const double path = paths_.path(static_cast<int>(net), sink, wire(driver, sink.cell));
+        float& multiplier = multipliers_[net][i];
+        const double over = path / period;
+        multiplier = static_cast<float>(std::clamp(multiplier * (over > 1 ? std::pow(over, pressure) : over), 1.0, most));
         const double excess = std::min(path / period - share, 1.0);
-        if (excess > 0) design_.add_connection(driver, sink.cell, static_cast<float>(weight * excess * (1 + 2 * excess)));
+        if (excess <= 0) continue;
+        design_.add_connection(driver, sink.cell, static_cast<float>(weight * excess * (1 + 2 * excess)) * multiplier);
+        if (path > kUrgent * paths_.longest()) urgent_.push_back(driver), urgent_.push_back(sink.cell);
       }
     }
   }
 
+  // The cells on the slowest paths of the last look; one that is on several, several times.
+  const std::vector<int>& urgent() const { return urgent_; }
+
  private:
+  static constexpr double kUrgent = 0.93;  // of the slowest
+
   static std::vector<Paths::Cell> cells(const Design& design) {
     std::vector<Paths::Cell> result;
     for (const Cell& cell : design.cells) result.push_back({cell.kind, cell.mode});
@@ -61,4 +78,6 @@ class Timing {
 
   Design& design_;
   Paths paths_;
+  std::vector<std::vector<float>> multipliers_;  // of a net's sinks
+  std::vector<int> urgent_;
 };

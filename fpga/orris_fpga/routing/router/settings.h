@@ -19,6 +19,7 @@ struct Settings {
   double margin = 8;            // tiles round a net's pins in which it looks for a way first
   double period = 12.5;         // ns: as fast as it should get
   double sharpness = 4;         // power with which a connection becomes critical
+  double outliers = 0.001;      // share of connections on longer paths than the one that counts as the longest
   double most_critical = 0.97;
   double critical = 0.5;        // from here on connections are routed again, whatever wires they have
   double timed_rounds = 8;      // in these rounds, and after legal ones
@@ -39,6 +40,7 @@ struct Settings {
         {"margin", &margin},
         {"period", &period},
         {"sharpness", &sharpness},
+        {"outliers", &outliers},
         {"most_critical", &most_critical},
         {"critical", &critical},
         {"timed_rounds", &timed_rounds},

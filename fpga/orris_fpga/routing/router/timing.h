@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "../../cpp/paths.h"
@@ -41,10 +42,12 @@ class Timing {
     }
   }
 
-  // Looks at all paths; returns the slowest, in ns.
+  // Looks at all paths; returns the slowest, in ns. A connection is critical by what its slowest path takes of the
+  // period, or of what all but a few take: by the slowest of all, one long way round would hide what else is slow.
   float look() {
     const auto wire = [&](int net, size_t sink) { return delay(design_.nets[net], sink); };
     const float slowest = paths_.analyse(settings_.period, wire);
+    longest_.clear();
     for (size_t index = 0; index < design_.nets.size(); index++) {
       Net& net = design_.nets[index];
       for (Connection& connection : net.connections) connection.critical = 0;
@@ -52,9 +55,17 @@ class Timing {
       for (size_t i = 0; i < net.connection_of.size(); i++) {
         const Sink& sink = design_.sinks[index][i];
         if (sink.pin == kUntimed) continue;
-        float& critical = net.connections[net.connection_of[i]].critical;
-        critical = std::max(critical, criticality(paths_.path(static_cast<int>(index), sink, delay(net, i))));
+        float& path = net.connections[net.connection_of[i]].critical;
+        path = std::max(path, static_cast<float>(paths_.path(static_cast<int>(index), sink, delay(net, i))));
+        longest_.push_back(path);
       }
+    }
+    if (longest_.empty()) return slowest;
+    const auto whole = longest_.begin() + static_cast<std::ptrdiff_t>(settings_.outliers * static_cast<double>(longest_.size() - 1));
+    std::nth_element(longest_.begin(), whole, longest_.end(), std::greater<>());
+    const double longest = std::max<double>(settings_.period, *whole);
+    for (Net& net : design_.nets) {
+      for (Connection& connection : net.connections) connection.critical = criticality(connection.critical / longest);
     }
     return slowest;
   }
@@ -62,8 +73,7 @@ class Timing {
  private:
   static float delay(const Net& net, size_t sink) { return net.connections[net.connection_of[sink]].delay; }
 
-  float criticality(double path) const {
-    const double share = std::max(0.0, path / paths_.longest());
+  float criticality(double share) const {
     double result = 1;
     for (int i = 0; i < static_cast<int>(settings_.sharpness); i++) result *= share;
     return static_cast<float>(std::min(result, settings_.most_critical));
@@ -81,5 +91,6 @@ class Timing {
   const Settings& settings_;
   Paths paths_;
   uint32_t measured_ = 0;
+  std::vector<float> longest_;  // path of each connection
   std::vector<uint32_t> net_, leaving_;  // of a wire: the net it was met in, wires of it that it drives
 };
