@@ -49,7 +49,7 @@ class Annealing {
         wirelength_.look_at_congestion(settings_.congestion_weight, settings_.capacity, kCongestionKept);
       }
       if (phase >= phases - kLastPhases) {
-        if (kept.cells.empty() || slowest < fastest) {
+        if (kept.cells.empty() || slowest <= fastest) {
           kept = {design_.cells, design_.tiles, design_.sites};
           fastest = slowest;
         } else if (phase + 1 == phases) {
