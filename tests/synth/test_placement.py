@@ -1,4 +1,4 @@
-"""A small accelerator for the ULX3S 85F: packed by nextpnr, placed and routed by our own programs."""
+"""A small accelerator for the ULX3S: packed by nextpnr, placed and routed by our own programs."""
 
 import importlib.util
 
@@ -27,9 +27,10 @@ SMALL = preset("tiny").derive(
 )
 
 
-def test_a_small_accelerator_is_placed_and_routed(tmp_path):
+@pytest.mark.parametrize("board", ["ulx3s-85f", "ulx3s-25f"])
+def test_a_small_accelerator_is_placed_and_routed(board, tmp_path):
     told = []
-    report = build_bitstream(find_board("ulx3s-85f"), tmp_path, SMALL, progress=told.append)
+    report = build_bitstream(find_board(board), tmp_path, SMALL, progress=told.append)
     assert report.bitstream.stat().st_size > 100_000
     assert report.resources["MULT18X18D"][0] >= SMALL.pes
     assert min(achieved for achieved, _ in report.clocks.values()) > 50

@@ -7,7 +7,7 @@ from amaranth.sim import Simulator
 
 from orris_fpga.gateware.frames import BUFFER_BYTES, FrameReceiver, FrameTransmitter
 from orris_fpga.gateware.uart import UartReceiver, UartTransmitter, divisor
-from orris_fpga.link.protocol import CRC_BYTES, ESCAPE, FLAG, Deframer, Reply, decode, encode
+from orris_fpga.link.protocol import CRC_BYTES, ESCAPE, ESCAPE_XOR, FLAG, Deframer, Reply, decode, encode
 
 
 def run(dut, *benches, background=()):
@@ -96,7 +96,11 @@ def test_receiver_gives_what_the_host_would_accept(seed):
 
     async def receive(ctx):
         while found[-1:] != [b"end"]:
-            await ctx.tick().until(dut.valid)
+            for _ in range(20 * len(line)):  # with pauses, more than all frames take
+                await ctx.tick()
+                if ctx.get(dut.valid):
+                    break
+            assert ctx.get(dut.valid), "a frame is lost, or not found"
             content = bytearray()
             for place in range(ctx.get(dut.length)):
                 ctx.set(dut.address, place)
@@ -111,6 +115,48 @@ def test_receiver_gives_what_the_host_would_accept(seed):
     run(dut, send, receive)
     assert found == wanted
     assert len(found) > 20
+
+
+@pytest.mark.parametrize("content", [bytes(50), bytes([ESCAPE]) * 50], ids=["bytes", "escapes"])
+def test_cycles_of_a_frame(content):
+    """As documented: 11 a byte, also of the CRC, 3 for an escape before it, 3 for each flag."""
+    line, taken = encode(content), []
+    dut = FrameReceiver()
+
+    async def send(ctx):
+        ctx.set(dut.i.valid, 1)
+        for byte in line:
+            ctx.set(dut.i.payload, byte)
+            await ctx.tick().until(dut.i.ready)
+        ctx.set(dut.i.valid, 0)
+
+    async def wait(ctx):
+        while not ctx.get(dut.valid):
+            await ctx.tick()
+            taken.append(0)
+            assert len(taken) < 2000
+
+    run(dut, send, wait)
+    assert len(taken) == 11 * (len(content) + CRC_BYTES) + 3 * line.count(ESCAPE) + 3 * 2
+
+
+def test_an_escaped_escape_is_a_byte():
+    """The host never sends it, but reads it so."""
+    content = bytes([ESCAPE ^ ESCAPE_XOR]) + b"next"
+    line = bytes([FLAG, ESCAPE, ESCAPE]) + encode(content)[2:]
+    assert Deframer().feed(line) == [content]
+    dut = FrameReceiver()
+
+    async def send(ctx):
+        ctx.set(dut.i.valid, 1)
+        for byte in line:
+            ctx.set(dut.i.payload, byte)
+            await ctx.tick().until(dut.i.ready)
+        ctx.set(dut.i.valid, 0)
+        await ctx.tick().repeat(3)
+        assert ctx.get(dut.valid) and ctx.get(dut.length) == len(content)
+
+    run(dut, send)
 
 
 def test_transmitter_makes_frames_of_the_host(seed):

@@ -124,11 +124,35 @@ def test_a_slow_path_weighs_more_until_it_is_fast(tmp_path):
     slowest = {}
     for most in (1, 16):
         settings = replace(FOR_TIMING, most_pressure=most)
-        runs = [
-            _place(packed, tmp_path, seed=seed, settings=settings, clock_hz=100e6)[0] for seed in range(5)
-        ]
+        runs = [_place(packed, tmp_path, seed=seed, settings=settings, clock_hz=90e6)[0] for seed in range(5)]
         slowest[most] = sum(phases[-1].slowest_ns for phases in runs) / len(runs)
-    assert slowest[16] < slowest[1] - 0.3
+    assert slowest[16] < slowest[1] - 0.5
+
+
+def test_the_fastest_of_the_last_phases_is_kept(tmp_path):
+    """Of a quarter of the phases here; the last one is seldom it."""
+    differs = 0
+    for seed in range(4):
+        settings = AnnealerSettings(moves_per_cell=150, phases=20)
+        phases, _ = _place(random_netlist(seed), tmp_path, settings=settings, clock_hz=150e6)
+        assert phases[-1].slowest_ns == min(phase.slowest_ns for phase in phases[-5:])
+        differs += phases[-1].wirelength > phases[-2].wirelength
+    assert differs
+
+
+def test_cells_of_slow_paths_get_moves_of_their_own(tmp_path):
+    """One slow path among hundreds of cells, and hardly any moves."""
+    packed = random_netlist(1, 300)
+    net = packed.pad("start", packed.net(), "X14/Y2/PIOA")
+    for index in range(25):
+        net = packed.lut(f"slow_{index}", net)
+    packed.add("end", "TRELLIS_IO", {"I": net}, {}, site="X14/Y3/PIOA")
+    slowest = {}
+    for share in (0, 0.3):
+        settings = AnnealerSettings(moves_per_cell=20, phases=20, urgent_share=share)
+        runs = [_place(packed, tmp_path, seed=seed, settings=settings)[0] for seed in range(5)]
+        slowest[share] = sum(phases[-1].slowest_ns for phases in runs) / len(runs)
+    assert slowest[0.3] < slowest[0] - 1
 
 
 def test_no_compiler(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from amaranth_boards.resources import LEDResources, UARTResource
 
 from ..gateware.clocks import Ecp5Pll
 from ..gateware.system import OnChipMemory
+from ..placement.fabric import LFE5U_25F
 from .board import Board
 
 _IO = Attrs(IO_TYPE="LVCMOS33")
@@ -30,4 +31,5 @@ ORANGECRAB = Board(
     programmer="orangeCrab",
     least_reset=16,  # as for the ULX3S 25F
     most_readers=1024,
+    fabric=LFE5U_25F,
 )

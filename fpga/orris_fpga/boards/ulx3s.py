@@ -35,8 +35,8 @@ ULX3S_25F = _common(
     title="ULX3S 25F",
     platform=ULX3S_25F_Platform,
     preset="ecp5-25f",
-    clock_hz=45_000_000,
-    # With more resets, and more copies of registers, two thirds of the device do not route.
+    clock_hz=60_000_000,  # divides to 3 Mbaud
     least_reset=16,
     most_readers=1024,
+    fabric=fabric.LFE5U_25F,
 )

@@ -8,7 +8,6 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from orris_hw.gateware.axi import Axi4LiteSignature, Axi4Signature
-from orris_hw.gateware.buffers import StreamRegister
 from orris_hw.register_map import ADDRESS_WIDTH
 
 from ..link.protocol import Hello
@@ -54,8 +53,6 @@ class HostLink(wiring.Component):
         m.submodules.uart_receiver = uart_receiver = UartReceiver(self._divisor)
         m.submodules.uart_transmitter = uart_transmitter = UartTransmitter(self._divisor)
         m.submodules.queue = queue = SyncFIFOBuffered(width=8, depth=QUEUE_BYTES)
-        # A byte leaves block RAM late in its cycle: the receiver's CRC begins with the next.
-        m.submodules.byte = byte = StreamRegister(8)
         m.submodules.receiver = receiver = FrameReceiver()
         m.submodules.transmitter = transmitter = FrameTransmitter()
         m.submodules.executor = executor = RequestExecutor(self._hello)
@@ -64,16 +61,15 @@ class HostLink(wiring.Component):
             queue.w_data.eq(uart_receiver.o.payload),
             queue.w_en.eq(uart_receiver.o.valid),
             uart_receiver.o.ready.eq(queue.w_rdy),
-            byte.i.payload.eq(queue.r_data),
-            byte.i.valid.eq(queue.r_rdy),
-            queue.r_en.eq(byte.i.ready),
+            receiver.i.payload.eq(queue.r_data),
+            receiver.i.valid.eq(queue.r_rdy),
+            queue.r_en.eq(receiver.i.ready),
             executor.valid.eq(receiver.valid),
             executor.length.eq(receiver.length),
             executor.read_byte.eq(receiver.read_byte),
             receiver.done.eq(executor.done),
             receiver.address.eq(executor.address),
         ]
-        wiring.connect(m, byte.o, receiver.i)
         wiring.connect(m, executor.o, transmitter.i)
         wiring.connect(m, transmitter.o, uart_transmitter.i)
         wiring.connect(m, executor.registers, wiring.flipped(self.registers))

@@ -71,6 +71,15 @@ def multiplier_site(x: int, y: int, index: int) -> str:
     return f"X{x + offset}/Y{y}/MULT18_{offset}"
 
 
+LFE5U_25F = Fabric(
+    device="LFE5U-25F",
+    database="chipdb-25k.bin",
+    columns=(2, 70),
+    rows=(2, 48),
+    groups=(4, 13, 22, 33, 42, 51, 60),
+    memory_rows=(25, 37),
+    multiplier_rows=(13,),
+)
 LFE5U_85F = Fabric(
     device="LFE5U-85F",
     database="chipdb-85k.bin",

@@ -40,7 +40,7 @@ class AnnealerSettings:
     timing_weight: float = 1
     connection_weight: float = 3
     connection_share: float = 0.5
-    connection_pressure: float = 4
+    connection_pressure: int = 4
     most_pressure: float = 16
     urgent_share: float = 0.1
     congestion_weight: float = 3

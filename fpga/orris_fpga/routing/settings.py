@@ -19,7 +19,8 @@ class RouterSettings:
     tile_cost : estimated for each tile that is left to go.
     greed : by which the estimate counts more: a search looks at less, and finds a little dearer ways.
     margin : tiles round a net's pins in which a search looks first.
-    sharpness : power with which a connection becomes critical, as the slowest path on it gets longer.
+    sharpness : how critical a connection is: the share that its slowest path takes of the period, or of the
+        slowest path but for outliers, to this power.
     outliers : share of the connections that may be on longer paths than the one that counts as the longest.
     most_critical : that a connection can be; a critical one goes by its delay, the others by what wires cost.
     critical : from here on connections are routed again although they have wires of their own.

@@ -31,7 +31,8 @@ class Annealing {
   }
 
   // From a legal start on. Prints a line for the start and for each phase: phase, phases, wirelength in tiles,
-  // slowest path in ns. The fastest placement of the last phases, in which little changes but paths, is kept.
+  // slowest path in ns. The fastest placement of the last phases is kept: paths still go up and down there,
+  // wires hardly. Being faster than the period helps, as routes take longer than estimated.
   void run() {
     wirelength_.measure_all();
     report(0, look_at_timing());
@@ -48,7 +49,7 @@ class Annealing {
       if (phase >= settings_.congestion_phase) {
         wirelength_.look_at_congestion(settings_.congestion_weight, settings_.capacity, kCongestionKept);
       }
-      if (phase >= phases - kLastPhases) {
+      if (phase >= phases - std::max(1, std::min(kLastPhases, phases / 4))) {
         if (kept.cells.empty() || slowest <= fastest) {
           kept = {design_.cells, design_.tiles, design_.sites};
           fastest = slowest;
@@ -130,7 +131,7 @@ class Annealing {
     if (cell.site >= 0) return try_site(index);
     if (cell.tile < 0) return;
     const bool lut = cell.kind == kLut;
-    if (cell.bound || cell.kind == kRamWrite || (lut && cell.mode != kLogic)) {
+    if (cell.bound) {
       const int chain = design_.tiles[cell.tile].chain;
       if (chain >= 0) return try_chain(design_.chains[chain], index);
       return try_tile(cell.tile);

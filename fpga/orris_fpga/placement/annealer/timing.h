@@ -45,7 +45,8 @@ class Timing {
         const double path = paths_.path(static_cast<int>(net), sink, wire(driver, sink.cell));
         float& multiplier = multipliers_[net][i];
         const double over = path / period;
-        multiplier = static_cast<float>(std::clamp(multiplier * (over > 1 ? std::pow(over, pressure) : over), 1.0, most));
+        multiplier *= static_cast<float>(over > 1 ? power(over, static_cast<int>(pressure)) : over);
+        multiplier = std::max(1.0f, std::min(multiplier, static_cast<float>(most)));
         const double excess = std::min(path / period - share, 1.0);
         if (excess <= 0) continue;
         design_.add_connection(driver, sink.cell, static_cast<float>(weight * excess * (1 + 2 * excess)) * multiplier);
@@ -63,6 +64,13 @@ class Timing {
   static std::vector<Paths::Cell> cells(const Design& design) {
     std::vector<Paths::Cell> result;
     for (const Cell& cell : design.cells) result.push_back({cell.kind, cell.mode});
+    return result;
+  }
+
+  // As products: the same on every machine.
+  static double power(double base, int exponent) {
+    double result = 1;
+    for (int i = 0; i < exponent; i++) result *= base;
     return result;
   }
 

@@ -55,17 +55,22 @@ class Timing {
       for (size_t i = 0; i < net.connection_of.size(); i++) {
         const Sink& sink = design_.sinks[index][i];
         if (sink.pin == kUntimed) continue;
-        float& path = net.connections[net.connection_of[i]].critical;
+        float& path = net.connections[net.connection_of[i]].critical;  // in ns, until all are known
         path = std::max(path, static_cast<float>(paths_.path(static_cast<int>(index), sink, delay(net, i))));
-        longest_.push_back(path);
+      }
+      for (const Connection& connection : net.connections) {
+        if (connection.critical > 0) longest_.push_back(connection.critical);
       }
     }
     if (longest_.empty()) return slowest;
-    const auto whole = longest_.begin() + static_cast<std::ptrdiff_t>(settings_.outliers * static_cast<double>(longest_.size() - 1));
+    const double outliers = std::clamp(settings_.outliers, 0.0, 1.0) * static_cast<double>(longest_.size() - 1);
+    const auto whole = longest_.begin() + static_cast<std::ptrdiff_t>(outliers);
     std::nth_element(longest_.begin(), whole, longest_.end(), std::greater<>());
     const double longest = std::max<double>(settings_.period, *whole);
     for (Net& net : design_.nets) {
-      for (Connection& connection : net.connections) connection.critical = criticality(connection.critical / longest);
+      for (Connection& connection : net.connections) {
+        if (connection.critical > 0) connection.critical = criticality(connection.critical / longest);
+      }
     }
     return slowest;
   }
