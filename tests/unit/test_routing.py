@@ -142,8 +142,8 @@ def test_slow_paths_get_the_fast_track(route):
         for settings in (TIMELESS, RouterSettings())
         for slow_first in (False, True)
     }
-    assert slowest[False, False] == slowest[False, True]
-    assert max(slowest[True, order] for order in (False, True)) > slowest[False, True] + 1
+    by_chance, by_time = ([slowest[timeless, order] for order in (False, True)] for timeless in (True, False))
+    assert max(by_time) <= min(by_chance) < max(by_chance) - 1
 
 
 def test_wires_that_do_not_fit(route, seed):

@@ -43,7 +43,7 @@ class AnnealerSettings:
     connection_pressure: int = 4
     most_pressure: float = 16
     urgent_share: float = 0.1
-    congestion_weight: float = 3
+    congestion_weight: float = 6
     capacity: float = 60
     congestion_phase: int = 0
     spread: float = 1.5

@@ -22,7 +22,7 @@ struct Settings {
   double connection_pressure = 4;    // power with which that weight grows while a path is too slow
   double most_pressure = 16;         // to which it grows
   double urgent_share = 0.1;         // of the moves: those of cells on the slowest paths
-  double congestion_weight = 3;      // by which wires in full places count more
+  double congestion_weight = 6;      // by which wires in full places count more
   double capacity = 60;              // wire that a tile takes before it is full
   double congestion_phase = 0;       // the first that looks at congestion
   double spread = 1.5;               // room for cells outside the array, of what they take

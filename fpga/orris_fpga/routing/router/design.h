@@ -34,6 +34,8 @@ struct Connection {
   std::vector<uint32_t> path;  // edges of the graph, from the net's source on; empty: not routed
   float delay = 0;             // ns
   float critical = 0;          // 0 to 1: how far it goes by its delay, not by what wires cost
+  bool lost = false;           // found no way in the last round
+  float most = 1e9f;           // ns that it may take for no path to get too slow
 };
 
 struct Net {

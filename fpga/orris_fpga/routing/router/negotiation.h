@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "design.h"
@@ -46,6 +47,8 @@ class Negotiation {
         continue;
       }
       if (open < least) least = open, best = round;
+      const int stuck = kept_.empty() ? round - best : 0;
+      timing_.give_way = stuck > 0 ? kGivenWay * std::pow(kGivenMore, stuck) : 0;
       if (kept_.empty() && round - best >= settings_.patience) break;
       congestion_.pressure = static_cast<float>(std::min(congestion_.pressure * settings_.pressure_growth, settings_.most_pressure));
       refining_ = kept_.empty() && round < settings_.timed_rounds;
@@ -79,13 +82,16 @@ class Negotiation {
   }
 
   // Takes up the connections of a net that lie on overused wires, or are critical, and routes them again: critical
-  // ones first, then from near to far.
+  // ones first, then from near to far. Where one found no way, as others of its net lie around its pin, it comes
+  // first, and all others again.
   void route(Net& net) {
     tree_.begin(net.source);
     for (const Connection& connection : net.connections) tree_.add(connection.path, [](uint32_t) {});
+    const auto lost = [](const Connection& connection) { return connection.lost; };
+    const bool anew = std::any_of(net.connections.begin(), net.connections.end(), lost);
     std::vector<Connection*> open;
     for (Connection& connection : net.connections) {
-      if (wanting(connection)) open.push_back(&connection);
+      if (anew || wanting(connection)) open.push_back(&connection);
     }
     for (Connection* connection : open) {
       tree_.remove(connection->path, [&](uint32_t wire) { congestion_.nets[wire]--; });
@@ -93,12 +99,14 @@ class Negotiation {
     }
     const Box& from = graph_.reach(net.source);
     const auto order = [&](const Connection* connection) {
-      return std::pair(-static_cast<int>(connection->critical * kClasses), from.distance(connection->x, connection->y));
+      return std::tuple(!connection->lost, -static_cast<int>(connection->critical * kClasses),
+                        from.distance(connection->x, connection->y));
     };
     std::stable_sort(open.begin(), open.end(), [&](const Connection* a, const Connection* b) { return order(a) < order(b); });
     for (Connection* connection : open) {
       routed_++;
-      if (!search_.run(net, *connection, connection->critical * share_)) lost_++;
+      connection->lost = !search_.run(net, *connection, connection->critical * share_);
+      lost_ += connection->lost;
       tree_.add(connection->path, [&](uint32_t wire) { congestion_.nets[wire]++; });
     }
   }
@@ -137,6 +145,7 @@ class Negotiation {
 
   static constexpr float kFaster = 0.005f;  // ns
   static constexpr float kYielding = 0.8f;
+  static constexpr double kGivenWay = 0.1, kGivenMore = 1.5;  // ns, and from round to round
 
   Design& design_;
   const Graph& graph_;

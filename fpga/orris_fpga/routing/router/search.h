@@ -27,21 +27,30 @@ class Search {
   Search(const Graph& graph, const Settings& settings, const Congestion& congestion, const Tree& tree)
       : graph_(graph), congestion_(congestion), tree_(tree), wire_cost_(static_cast<float>(settings.wire_cost)),
         per_tile_(static_cast<float>(settings.greed * settings.tile_cost)), threshold_(static_cast<float>(settings.critical)), margin_(static_cast<int>(settings.margin)),
-        searched_(graph.wires(), 0), cost_(graph.wires()), from_(graph.wires()), edge_(graph.wires()),
+        searched_(graph.wires(), 0), cost_(graph.wires()), delay_(graph.wires()), from_(graph.wires()), edge_(graph.wires()),
         cone_(graph.wires(), 0) {}
 
-  // Finds a path, from the net's source on; first near the net's pins, then anywhere. False: there is none.
+  // Finds a path, from the net's source on; first one that leaves no path of the netlist too slow and lies near the
+  // net's pins, then any near them, then any. False: there is none.
   // `critical` is the share to which the connection goes by its delay.
   bool run(const Net& net, Connection& connection, float critical) {
     critical_ = critical;
     mark_cone(connection.sink);
-    return run(net, connection, margin_) || run(net, connection, kAnywhere);
+    for (const float most : {connection.most, kNoLimit}) {
+      most_ = most;
+      for (const bool everywhere : {false, true}) {
+        everywhere_ = everywhere;
+        if (run(net, connection, margin_)) return true;
+      }
+    }
+    return run(net, connection, kAnywhere);
   }
 
  private:
   static constexpr int kAnywhere = 1000;
   static constexpr size_t kLargeTree = 200;  // from here on only what is near the sink is a start
   static constexpr int kNear = 4, kFar = 200;
+  static constexpr float kLeastPerTile = 0.03f, kNoLimit = 1e9f;  // ns
 
   struct Item {
     float estimate, cost;
@@ -68,7 +77,7 @@ class Search {
   bool run(const Net& net, Connection& connection, int margin) {
     searches_++;
     queue_.clear();
-    push(connection, net.source, 0, net.source, 0);
+    push(connection, net.source, 0, 0, net.source, 0);
     start_from_tree(connection);
     while (!queue_.empty()) {
       std::pop_heap(queue_.begin(), queue_.end());
@@ -85,33 +94,34 @@ class Search {
         if (!graph_.reach(to).within(net.box, margin) || tree_.has(to) || to == net.source) continue;
         const float wire = (graph_.delay_alone(edge) + wire_cost_) * congestion_.factor(to);
         const float cost = (1 - critical_) * wire + critical_ * graph_.delay(edge);
-        push(connection, to, item.cost + cost, item.wire, edge);
+        push(connection, to, item.cost + cost, delay_[item.wire] + graph_.delay(edge), item.wire, edge);
       }
     }
     return false;
   }
 
   void start_from_tree(const Connection& connection) {
-    // What is near the sink may be far from the source along the tree: a critical connection looks at all of it.
-    const bool everywhere = tree_.wires().size() < kLargeTree || critical_ > threshold_;
+    // What is near the sink may be far from the source along the tree: who must not take long looks at all of it.
+    const bool everywhere = tree_.wires().size() < kLargeTree || critical_ > threshold_ || everywhere_;
     int radius = everywhere ? kAnywhere : kNear;
     for (bool found = false; !found && (radius < kFar || radius == kAnywhere); radius *= 2) {
       for (const uint32_t wire : tree_.wires()) {
         if (!tree_.has(wire)) continue;
         const Box at{connection.x, connection.x, connection.y, connection.y};
         if (graph_.reach(wire).within(at, radius)) {
-          push(connection, wire, critical_ * tree_.delay(wire), wire, 0);
+          push(connection, wire, critical_ * tree_.delay(wire), tree_.delay(wire), wire, 0);
           found = true;
         }
       }
     }
   }
 
-  void push(const Connection& connection, uint32_t wire, float cost, uint32_t from, uint32_t edge) {
+  void push(const Connection& connection, uint32_t wire, float cost, float delay, uint32_t from, uint32_t edge) {
     if (searched_[wire] == searches_ && cost_[wire] <= cost) return;
-    searched_[wire] = searches_, cost_[wire] = cost, from_[wire] = from, edge_[wire] = edge;
-    const float left = per_tile_ * static_cast<float>(graph_.reach(wire).distance(connection.x, connection.y));
-    queue_.push_back({cost + left, cost, wire});
+    const float tiles = static_cast<float>(graph_.reach(wire).distance(connection.x, connection.y));
+    if (delay + kLeastPerTile * tiles > most_) return;
+    searched_[wire] = searches_, cost_[wire] = cost, delay_[wire] = delay, from_[wire] = from, edge_[wire] = edge;
+    queue_.push_back({cost + per_tile_ * tiles, cost, wire});
     std::push_heap(queue_.begin(), queue_.end());
   }
 
@@ -127,10 +137,11 @@ class Search {
   const Tree& tree_;
   const float wire_cost_, per_tile_, threshold_;
   const int margin_;
-  float critical_ = 0;
+  float critical_ = 0, most_ = 0;
+  bool everywhere_ = false;
   uint32_t searches_ = 0, cones_ = 0;
   std::vector<uint32_t> searched_;  // of a wire: the search that last met it; then cost, from_, edge_ are of it
-  std::vector<float> cost_;
+  std::vector<float> cost_, delay_;
   std::vector<uint32_t> from_, edge_;
   std::vector<uint32_t> cone_;
   std::vector<Item> queue_;

@@ -42,8 +42,11 @@ class Timing {
     }
   }
 
+  double give_way = 0;  // ns that a connection that is not critical may take more, whatever it has left
+
   // Looks at all paths; returns the slowest, in ns. A connection is critical by what its slowest path takes of the
   // period, or of what all but a few take: by the slowest of all, one long way round would hide what else is slow.
+  // And it may take what its slowest path has left of that: one that has to make room goes no longer way round.
   float look() {
     const auto wire = [&](int net, size_t sink) { return delay(design_.nets[net], sink); };
     const float slowest = paths_.analyse(settings_.period, wire);
@@ -69,13 +72,19 @@ class Timing {
     const double longest = std::max<double>(settings_.period, *whole);
     for (Net& net : design_.nets) {
       for (Connection& connection : net.connections) {
-        if (connection.critical > 0) connection.critical = criticality(connection.critical / longest);
+        if (connection.critical <= 0) continue;
+        const double slack = kShareOfSlack * (longest - connection.critical);
+        connection.critical = criticality(connection.critical / longest);
+        const double more = std::max(slack, give_way * (1 - connection.critical));
+        if (settings_.most_critical > 0) connection.most = connection.delay + static_cast<float>(more);
       }
     }
     return slowest;
   }
 
  private:
+  static constexpr double kShareOfSlack = 0.5;  // others of its paths may be routed in the same round
+
   static float delay(const Net& net, size_t sink) { return net.connections[net.connection_of[sink]].delay; }
 
   float criticality(double share) const {
