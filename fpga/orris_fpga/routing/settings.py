@@ -22,6 +22,8 @@ class RouterSettings:
     sharpness : how critical a connection is: the share that its slowest path takes of the period, or of the
         slowest path but for outliers, to this power.
     outliers : share of the connections that may be on longer paths than the one that counts as the longest.
+    way_round : share of what its slowest path has left that a connection may take more than in the round before;
+        others of that path may do so in the same round.
     most_critical : that a connection can be; a critical one goes by its delay, the others by what wires cost.
     critical : from here on connections are routed again although they have wires of their own.
     timed_rounds : in which they are, beside those after the first legal one.
@@ -42,6 +44,7 @@ class RouterSettings:
     margin: int = 8
     sharpness: int = 4
     outliers: float = 0.001
+    way_round: float = 0.5
     most_critical: float = 0.97
     critical: float = 0.5
     timed_rounds: int = 8

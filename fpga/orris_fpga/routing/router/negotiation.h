@@ -43,6 +43,7 @@ class Negotiation {
         no_faster = keep(slowest) ? 0 : no_faster + 1;
         if (fastest_ <= settings_.period || no_faster >= settings_.refinements) break;
         congestion_.pressure = static_cast<float>(settings_.refinement_pressure);
+        timing_.give_way = 0;
         refining_ = true;
         continue;
       }

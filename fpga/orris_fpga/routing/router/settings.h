@@ -20,6 +20,7 @@ struct Settings {
   double period = 12.5;         // ns: as fast as it should get
   double sharpness = 4;         // power with which a connection becomes critical
   double outliers = 0.001;      // share of connections on longer paths than the one that counts as the longest
+  double way_round = 0.5;       // share of its slowest path's slack that a connection may take more
   double most_critical = 0.97;
   double critical = 0.5;        // from here on connections are routed again, whatever wires they have
   double timed_rounds = 8;      // in these rounds, and after legal ones
@@ -41,6 +42,7 @@ struct Settings {
         {"period", &period},
         {"sharpness", &sharpness},
         {"outliers", &outliers},
+        {"way_round", &way_round},
         {"most_critical", &most_critical},
         {"critical", &critical},
         {"timed_rounds", &timed_rounds},

@@ -73,7 +73,7 @@ class Timing {
     for (Net& net : design_.nets) {
       for (Connection& connection : net.connections) {
         if (connection.critical <= 0) continue;
-        const double slack = kShareOfSlack * (longest - connection.critical);
+        const double slack = settings_.way_round * (longest - connection.critical);
         connection.critical = criticality(connection.critical / longest);
         const double more = std::max(slack, give_way * (1 - connection.critical));
         if (settings_.most_critical > 0) connection.most = connection.delay + static_cast<float>(more);
@@ -83,8 +83,6 @@ class Timing {
   }
 
  private:
-  static constexpr double kShareOfSlack = 0.5;  // others of its paths may be routed in the same round
-
   static float delay(const Net& net, size_t sink) { return net.connections[net.connection_of[sink]].delay; }
 
   float criticality(double share) const {
