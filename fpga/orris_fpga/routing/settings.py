@@ -22,7 +22,7 @@ class RouterSettings:
     sharpness : how critical a connection is: the share that its slowest path takes of the period, or of the
         slowest path but for outliers, to this power.
     outliers : share of the connections that may be on longer paths than the one that counts as the longest.
-    way_round : share of what its slowest path has left that a connection may take more than in the round before;
+    way_round : share of what its slowest path has left that a connection may take more than a round before;
         others of that path may do so in the same round.
     most_critical : that a connection can be; a critical one goes by its delay, the others by what wires cost.
     critical : from here on connections are routed again although they have wires of their own.
