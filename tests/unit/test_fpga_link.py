@@ -25,6 +25,14 @@ def random_content(rng):
     return bytes(rng.choice((FLAG, ESCAPE, 0x5E, 0x5D, rng.randrange(256))) for _ in range(size))
 
 
+async def send_without_pause(ctx, receiver, line):
+    ctx.set(receiver.i.valid, 1)
+    for byte in line:
+        ctx.set(receiver.i.payload, byte)
+        await ctx.tick().until(receiver.i.ready)
+    ctx.set(receiver.i.valid, 0)
+
+
 def damaged(rng, frame):
     """A frame after something happened to it."""
     frame = bytearray(frame)
@@ -124,11 +132,7 @@ def test_cycles_of_a_frame(content):
     dut = FrameReceiver()
 
     async def send(ctx):
-        ctx.set(dut.i.valid, 1)
-        for byte in line:
-            ctx.set(dut.i.payload, byte)
-            await ctx.tick().until(dut.i.ready)
-        ctx.set(dut.i.valid, 0)
+        await send_without_pause(ctx, dut, line)
 
     async def wait(ctx):
         while not ctx.get(dut.valid):
@@ -148,11 +152,7 @@ def test_an_escaped_escape_is_a_byte():
     dut = FrameReceiver()
 
     async def send(ctx):
-        ctx.set(dut.i.valid, 1)
-        for byte in line:
-            ctx.set(dut.i.payload, byte)
-            await ctx.tick().until(dut.i.ready)
-        ctx.set(dut.i.valid, 0)
+        await send_without_pause(ctx, dut, line)
         await ctx.tick().repeat(3)
         assert ctx.get(dut.valid) and ctx.get(dut.length) == len(content)
 
