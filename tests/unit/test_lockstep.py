@@ -54,6 +54,10 @@ class Everything(wiring.Component):
                 m.d.sync += held.eq(7)
             total = (total ^ held) + 1
 
+        beyond = Signal(33)  # its second part has a single bit
+        m.d.sync += beyond.eq(Cat(a, b)[7:40])
+        total = total ^ beyond
+
         m.submodules.spad = spad = memory.Memory(shape=signed(WIDTH), depth=32, init=[])
         m.submodules.fifo = fifo = memory.Memory(shape=9, depth=4, init=[])
         spad_write, spad_read = spad.write_port(), spad.read_port()

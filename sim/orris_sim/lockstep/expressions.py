@@ -6,6 +6,8 @@ from .netlist import Source
 from .rtlil import Bit, Cell, LockstepError
 
 PART = 32
+HALF = 16
+"""Signals of up to so many bits are computed in words half as wide, where the machine has them."""
 
 Sources = Sequence[Bit | Source]
 Variable = Callable[[Source], tuple[str, int]]
@@ -17,6 +19,11 @@ _ZERO = Bit("", 0)
 def parts(width: int) -> range:
     """Numbers of the 32-bit parts of a signal."""
     return range((width + PART - 1) // PART)
+
+
+def form(width: int) -> str:
+    """Type of the words that a signal is computed in: H halves, W parts of 32 bits."""
+    return "H" if width <= HALF else "W"
 
 
 def extended(sources: Sources, width: int, signed: bool) -> list[Bit | Source]:
@@ -34,25 +41,36 @@ class Expressions:
         See `Variable`.
     sources : function
         From a port's connection to its sources.
+    mask : str
+        The type of masks.
     """
 
-    def __init__(self, variable: Variable, sources: Callable[[list[Bit]], list[Bit | Source]]):
+    def __init__(
+        self, variable: Variable, sources: Callable[[list[Bit]], list[Bit | Source]], mask: str = "M"
+    ):
         self._variable = variable
         self._sources = sources
+        self._true, self._false = f"fixed<{mask}>(true)", f"fixed<{mask}>(false)"
+        self._form = "W"
 
     # -- signals -----------------------------------------------------------------------------------
     def mask(self, source: Bit | Source) -> str:
         """One bit as a mask."""
         if isinstance(source, Bit):
-            return "fixed<M>(true)" if source.index else "fixed<M>(false)"
+            return self._true if source.index else self._false
         name, width = self._variable(source)
         return name if width == 1 else f"test({name}, {source.index % PART})"
 
+    def number(self, sources: Sources) -> str:
+        """A signal of up to 32 bits, in words as wide as it needs."""
+        self._form = form(len(sources))
+        return self.part(sources, 0)
+
     def part(self, sources: Sources, number: int) -> str:
-        """Part `number` of a signal, as a number."""
+        """Part `number` of a signal, as a number in the words of the expression around it."""
         bits = sources[PART * number : PART * (number + 1)]
         constant = sum(1 << i for i, bit in enumerate(bits) if isinstance(bit, Bit) and bit.index)
-        terms = [f"all<W>({constant:#x}u)"] if constant else []
+        terms = [self._constant(constant)] if constant else []
         start = 0
         while start < len(bits):
             end = self._run(bits, start)
@@ -60,10 +78,14 @@ class Expressions:
             if isinstance(first, Source):
                 terms.append(self._piece(first, start, end - start, bits[start:end].count(first)))
             start = end
-        return " | ".join(terms) if terms else "all<W>(0u)"
+        return " | ".join(terms) if terms else self._constant(0)
+
+    def _constant(self, value: int) -> str:
+        return f"all<{self._form}>({value:#x}u)" if value else f"all<{self._form}>(0u)"
 
     def texts(self, bits: Sources) -> list[str]:
         """The parts of a signal, or the mask of a single bit."""
+        self._form = form(len(bits))
         return [self.mask(bits[0])] if len(bits) == 1 else [self.part(bits, k) for k in parts(len(bits))]
 
     @staticmethod
@@ -85,11 +107,13 @@ class Expressions:
         ones = (1 << width) - 1
         name, whole = self._variable(first)
         if copies > 1 or whole == 1:
-            return f"flag({self.mask(first)}, {ones << place:#x}u)"
+            return f"flag<{self._form}>({self.mask(first)}, {ones << place:#x}u)"
         low, text = first.index % PART, name
         available = min(PART, whole - first.index + low) - low
         if low:
             text = f"({text} >> {low})"
+        if form(whole) != self._form:
+            text = f"wide({text})" if self._form == "W" else f"half({text})"
         if width < available and place + width < PART:
             text = f"({text} & {ones:#x}u)"
         return f"({text} << {place})" if place else text
@@ -97,6 +121,7 @@ class Expressions:
     # -- cells -------------------------------------------------------------------------------------
     def cell(self, cell: Cell, width: int) -> list[str]:
         """The parts of a cell's output, of which `width` bits are wanted; a single bit is a mask."""
+        self._form = form(width)
         method = _METHODS.get(cell.kind)
         if method is None:
             raise LockstepError(f"a cell of type {cell.kind} cannot be simulated in lockstep: {cell.name}")
@@ -145,48 +170,44 @@ class Expressions:
         choose = self.choose_mask if len(yes) == 1 else self.choose_word
         return [choose(mask, a, b) for a, b in zip(self.texts(yes), self.texts(no), strict=True)]
 
-    @staticmethod
-    def choose_mask(mask: str, yes: str, no: str) -> str:
-        if no == "fixed<M>(false)":
+    def choose_mask(self, mask: str, yes: str, no: str) -> str:
+        if no == self._false:
             return f"{mask} & ({yes})"
-        if yes == "fixed<M>(false)":
+        if yes == self._false:
             return f"~{mask} & ({no})"
-        if yes == "fixed<M>(true)":
+        if yes == self._true:
             return f"{mask} | ({no})"
         return f"({mask} & ({yes})) | (~{mask} & ({no}))"
 
-    @staticmethod
-    def choose_word(mask: str, yes: str, no: str) -> str:
-        if no == "all<W>(0u)":
+    def choose_word(self, mask: str, yes: str, no: str) -> str:
+        if no == self._constant(0):
             return f"keep({mask}, {yes})"
-        if yes == "all<W>(0u)":
+        if yes == self._constant(0):
             return f"keep(~{mask}, {no})"
         return f"select({mask}, {yes}, {no})"
 
+    def _is_mask(self, source: Bit | Source) -> bool:
+        return isinstance(source, Bit) or self._variable(source)[1] == 1
+
     def _any(self, cell: Cell, port: str) -> str:
         """Whether any bit is set, as a mask."""
-        singles, rest = [], []
-        for source in self._port(cell, port):
-            single = isinstance(source, Source) and self._variable(source)[1] == 1
-            (singles if single else rest).append(source)
-        terms = [self.mask(source) for source in singles]
+        sources = self._port(cell, port)
+        terms = [self.mask(source) for source in sources if self._is_mask(source)]
+        rest = [source for source in sources if not self._is_mask(source)]
         if rest:
+            self._form = form(len(rest))
             words = " | ".join(f"({self.part(rest, k)})" for k in parts(len(rest)))
-            terms.append(f"~eq({words}, all<W>(0u))")
+            terms.append(f"~eq({words}, {self._constant(0)})")
         return f"({' | '.join(terms)})"
 
     def _all(self, cell: Cell) -> str:
-        masks = []
-        words: list[Bit | Source] = []
-        for source in self._port(cell, "A"):
-            single = isinstance(source, Source) and self._variable(source)[1] == 1
-            if single:
-                masks.append(self.mask(source))
-            else:
-                words.append(source)
+        sources = self._port(cell, "A")
+        masks = [self.mask(source) for source in sources if self._is_mask(source)]
+        words = [source for source in sources if not self._is_mask(source)]
+        self._form = form(len(words))
         for k in parts(len(words)):
             ones = (1 << min(PART, len(words) - PART * k)) - 1
-            masks.append(f"eq({self.part(words, k)}, all<W>({ones:#x}u))")
+            masks.append(f"eq({self.part(words, k)}, {self._constant(ones)})")
         return " & ".join(masks)
 
     def _truth(self, cell: Cell, width: int) -> list[str]:
@@ -206,15 +227,18 @@ class Expressions:
         """A mask as a cell's output, which may be wider than the one bit that matters."""
         if width == 1:
             return [mask]
-        return [f"flag({mask}, 0x1u)", *["all<W>(0u)"] * (len(parts(width)) - 1)]
+        self._form = form(width)
+        return [f"flag<{self._form}>({mask}, 0x1u)", *[self._constant(0)] * (len(parts(width)) - 1)]
 
     def _compare(self, cell: Cell, width: int) -> list[str]:
         wide = max(len(cell.ports["A"]), len(cell.ports["B"]))
         signed = bool(cell.parameters["A_SIGNED"] and cell.parameters["B_SIGNED"])
+        self._form = "W" if signed else form(wide)  # a sign is the last bit of a W
         if cell.kind in ("$eq", "$ne"):
             a, b = (self._port(cell, port, wide) for port in "AB")
-            if wide == 1:
-                same = f"~({self.mask(a[0])} ^ {self.mask(b[0])})"
+            if all(self._is_mask(source) for source in (*a, *b)):
+                pairs = (f"~({self.mask(x)} ^ {self.mask(y)})" for x, y in zip(a, b, strict=True))
+                same = f"({' & '.join(pairs)})"
             else:
                 same = " & ".join(f"eq({self.part(a, k)}, {self.part(b, k)})" for k in parts(wide))
             return self._flag(same if cell.kind == "$eq" else f"~({same})", width)
@@ -241,7 +265,7 @@ class Expressions:
         for k in parts(width):
             x, y = self.part(a, k), self.part(b, k)
             plain = f"(({x}) {'-' if subtract else '+'} ({y}))"
-            text = f"({plain} {'-' if subtract else '+'} flag({carry}, 0x1u))" if carry else plain
+            text = f"({plain} {'-' if subtract else '+'} flag<W>({carry}, 0x1u))" if carry else plain
             if subtract:
                 out = f"lt({x}, {y})" + (f" | (eq({x}, {y}) & ({carry}))" if carry else "")
             else:
@@ -273,21 +297,28 @@ class Expressions:
             self._narrow(cell, len(cell.ports["A"]))
         if cell.parameters["B_SIGNED"] or len(amount) > PART:
             raise LockstepError(f"a shift to both sides cannot be simulated in lockstep: {cell.name}")
-        wide = PART if cell.kind == "$sshr" else max(width, len(cell.ports["A"]))
+        wide = max(width, len(cell.ports["A"]))
+        arithmetic = cell.kind == "$sshr" and signed
+        if arithmetic:  # a sign is the last bit of a W
+            wide = PART
+        self._form = form(max(wide, len(amount)))
         value = self.part(extended(self._port(cell, "A"), wide, signed), 0)
-        by = self.part(amount, 0)
-        within = by if len(amount) <= 5 else f"(({by}) & 31u)"
+        by, bits = self.part(amount, 0), HALF if self._form == "H" else PART
+        fits = 1 << len(amount) <= bits
+        within = by if fits else f"(({by}) & {bits - 1}u)"
         if left:
             text = f"({value}) << ({within})"
-        elif cell.kind == "$sshr" and signed:
+        elif arithmetic:
             text = f"sra({value}, {within})"
         else:
             text = f"({value}) >> ({within})"
-        if len(amount) > 5:
-            beyond = f"sra({value}, all<W>(31u))" if cell.kind == "$sshr" and signed else "all<W>(0u)"
-            text = f"select(lt({by}, all<W>(32u)), {text}, {beyond})"
+        if not fits:
+            beyond = f"sra({value}, {self._constant(bits - 1)})" if arithmetic else self._constant(0)
+            text = f"select(lt({by}, {self._constant(bits)}), {text}, {beyond})"
         text = self._trim(text, 0, width)
-        return [f"test({text}, 0)"] if width == 1 else [text]
+        if width == 1:
+            return [f"test({text}, 0)"]
+        return [text if self._form == form(width) else f"half({text})"]
 
 
 _METHODS: dict[str, Callable[[Expressions, Cell, int], list[str]]] = {

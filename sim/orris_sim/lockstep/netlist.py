@@ -53,7 +53,7 @@ class Netlist:
             for port in names:
                 for i, bit in enumerate(cell.ports.get(port, [])):
                     self._driver[bit] = Source(cell.name, port, i)
-        self.instances = [cell for cell in self.cells.values() if is_instance(cell)]
+        self.instances = module.instances
         self.order = self._order()
 
     def source(self, bit: Bit) -> Bit | Source:

@@ -40,6 +40,11 @@ class Module:
     cells: list[Cell] = field(default_factory=list)
     connections: list[tuple[Spec, Spec]] = field(default_factory=list)
 
+    @property
+    def instances(self) -> list[Cell]:
+        """Cells that are modules themselves."""
+        return [cell for cell in self.cells if cell.kind.startswith("\\")]
+
 
 def constant(text: str) -> Spec:
     """`4'01x0` or `3`; an unknown bit is taken as 0."""

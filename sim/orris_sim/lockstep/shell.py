@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .expressions import parts
-from .program import CLOCK, lockstep_program
+from .program import lockstep_program
 from .rtlil import LockstepError, Module, read_modules
+from .structs import CLOCK
 
 LANES_HEADER = Path(__file__).with_name("lanes.h")
 
@@ -56,7 +57,7 @@ void lockstep_outputs(void* self, {gives}) {{
 }}
 static uint64_t differences;
 void lockstep_differ() {{ ++differences; }}
-uint64_t lockstep_differences() {{ return differences; }}
+__attribute__((visibility("default"))) uint64_t lockstep_differences() {{ return differences; }}
 }}
 """
 
