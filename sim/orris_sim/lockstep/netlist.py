@@ -3,16 +3,12 @@
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from .rtlil import Bit, Cell, LockstepError, Module, Spec
+from .rtlil import Bit, Cell, LockstepError, Module, Spec, is_instance
 
 REGISTERS = frozenset({"$dff", "$dffe", "$sdff", "$sdffe", "$sdffce"})
 RESULTS = ("Y", "Q", "RD_DATA")
 """Output ports of cells that are no instances."""
 _DATA_OUT = {"$mem_v2": "RD_DATA"} | dict.fromkeys(REGISTERS, "Q")
-
-
-def is_instance(cell: Cell) -> bool:
-    return cell.kind.startswith("\\")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,11 @@ class Bit:
     index: int
 
 
+def is_instance(cell: "Cell") -> bool:
+    """Whether a cell is a module itself."""
+    return cell.kind.startswith("\\")
+
+
 Spec = list[Bit]
 """What a port is connected to, least significant bit first."""
 
@@ -43,7 +48,7 @@ class Module:
     @property
     def instances(self) -> list[Cell]:
         """Cells that are modules themselves."""
-        return [cell for cell in self.cells if cell.kind.startswith("\\")]
+        return [cell for cell in self.cells if is_instance(cell)]
 
 
 def constant(text: str) -> Spec:

@@ -156,7 +156,7 @@ class Set(Struct):
             self._turn, self._code, self._loaded = turn, self._words, {}
             ours = [cell for cell in cells if self._turns[cell.name] == turn]
             lines = [line for cell in ours for line in self._cell("", "c", cell)]
-            for name, source in self._shared.items():
+            for name, source in list(self._shared.items()):  # which may ask for more of earlier turns
                 home = self._taps.get(name, self._turns.get(source.cell or "", 0))
                 if home != turn:
                     continue

@@ -7,8 +7,8 @@ from textwrap import indent
 from typing import NamedTuple
 
 from .expressions import PART, Expressions, Sources, form, parts
-from .netlist import REGISTERS, RESULTS, Netlist, Source, is_instance
-from .rtlil import Bit, Cell, LockstepError, Module, Spec
+from .netlist import REGISTERS, RESULTS, Netlist, Source
+from .rtlil import Bit, Cell, LockstepError, Module, Spec, is_instance
 
 CLOCK = "clk"
 
