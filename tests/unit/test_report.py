@@ -55,6 +55,14 @@ def test_a_wrong_value_or_a_problem_is_not_bit_exact(report):
     assert not changed(report, problem="the program stopped").bit_exact
 
 
+def test_depthwise_layers_have_the_letters_of_a_mapping(report):
+    layer = find_layer("mobilenetv1.dw12")
+    depthwise = changed(report, layer=layer, mapping=map_layer(layer, CONFIG))
+    text = shown(*layer_tables(depthwise))
+    letters = depthwise.mapping.as_dict()
+    assert f"m {letters['m']}, n 1, e {letters['e']}, p 1, q 1, r {letters['r']}, t {letters['t']}" in text
+
+
 def test_what_is_not_counted_is_a_dash_in_the_summary(report):
     few = changed(report, counters={name: report.counters[name] for name in ("cycles", "dram_read_words")})
     for summary in (shown(summary_table([few])), shown(summary_table([few, few]))):

@@ -66,7 +66,7 @@ def layer_tables(report: LayerReport) -> tuple[Table, Table]:
 
 
 def _speed_table(report: LayerReport) -> Table:
-    layer, config, mapping, counters = report.layer, report.config, report.mapping, report.counters
+    layer, config, mapping, counters = report.layer, report.config, report.mapping.as_dict(), report.counters
     gated, predicted = counters.get("mac_gated", 0), report.predicted.get("cycles")
     done = gated + counters.get("mac_done", 0)
     waiting = ", ".join(f"for {name[6:]} {report.stalled(name):.1%}" for name in STALLS if name in counters)
@@ -77,7 +77,7 @@ def _speed_table(report: LayerReport) -> Table:
     rows = (
         ("layer", f"{layer.name}: {shape}"),
         ("accelerator", f"{config.name}: {config.array.rows} x {config.array.columns} PEs"),
-        ("mapping", ", ".join(f"{letter} {getattr(mapping, letter):g}" for letter in "mnepqrt")),
+        ("mapping", ", ".join(f"{letter} {mapping[letter]:g}" for letter in "mnepqrt")),
         ("cycles", f"{report.cycles:,}" + (f" (predicted {predicted:,})" if predicted else "")),
         ("utilisation", f"{report.utilization:.1%} of {config.pes} MACs a cycle"),
         ("MACs", f"{layer.macs:,}" + (f", of those made {gated / done:.1%} gated on a zero" if done else "")),
