@@ -58,6 +58,14 @@ class Everything(wiring.Component):
         m.d.sync += beyond.eq(Cat(a, b)[7:40])
         total = total ^ beyond
 
+        # Words that decide, with other bits, whether they are kept: of a half and of two parts.
+        for bits in (7, 40):
+            word, kept = Signal(bits), Signal(bits, name=f"kept_{bits}")
+            m.d.comb += word.eq(c + b)
+            with m.If((word > 9) & word[3] & go):
+                m.d.sync += kept.eq(word)
+            total = total ^ kept
+
         m.submodules.spad = spad = memory.Memory(shape=signed(WIDTH), depth=32, init=[])
         m.submodules.fifo = fifo = memory.Memory(shape=9, depth=4, init=[])
         spad_write, spad_read = spad.write_port(), spad.read_port()
