@@ -149,10 +149,10 @@ def test_cells_of_slow_paths_get_moves_of_their_own(tmp_path):
     packed.add("end", "TRELLIS_IO", {"I": net}, {}, site="X14/Y3/PIOA")
     slowest = {}
     for share in (0, 0.3):
-        settings = AnnealerSettings(moves_per_cell=20, phases=20, urgent_share=share)
+        settings = AnnealerSettings(moves_per_cell=20, phases=20, urgent_share=share, congestion_weight=3)
         runs = [_place(packed, tmp_path, seed=seed, settings=settings)[0] for seed in range(5)]
         slowest[share] = sum(phases[-1].slowest_ns for phases in runs) / len(runs)
-    assert slowest[0.3] < slowest[0] - 0.5
+    assert slowest[0.3] < slowest[0] - 1
 
 
 def test_no_compiler(tmp_path, monkeypatch):

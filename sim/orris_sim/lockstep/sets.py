@@ -149,13 +149,13 @@ class Set(Struct):
         for turn in range(0, last + 2, 2):  # these say what they need of the words
             self._turn, self._code = turn, self._masks
             ours = [cell for cell in cells if self._turns[cell.name] == turn]
-            texts[turn] = [line for cell in ours for line in self._cell("S", "all_c", cell)]
+            texts[turn] = [line for cell in ours for line in self._cell(cell, "all_c", "S")]
             texts[turn] += masks() if turn == last + 1 else []
         declared: list[str] = []
         for turn in range(last, 0, -2):  # later ones say what they need of the earlier
             self._turn, self._code, self._loaded = turn, self._words, {}
             ours = [cell for cell in cells if self._turns[cell.name] == turn]
-            lines = [line for cell in ours for line in self._cell("", "c", cell)]
+            lines = [line for cell in ours for line in self._cell(cell, "c")]
             for name, source in list(self._shared.items()):  # which may ask for more of earlier turns
                 home = self._taps.get(name, self._turns.get(source.cell or "", 0))
                 if home != turn:
@@ -169,16 +169,6 @@ class Set(Struct):
             texts[turn] = ["for (size_t n = 0; n < N; ++n) {", *indented(lines), "}"] if lines[1:] else []
         held = [f"const S {name} = {place};" for name, place in self._held.items()]
         return [*held, *declared, *(line for turn in sorted(texts) for line in texts[turn])]
-
-    def _cell(self, kind: str, prefix: str, cell: Cell) -> list[str]:
-        number = self._numbers[cell.name]
-        if cell.kind == "$mem_v2":
-            texts, width = self._asynchronous_read(cell), cell.parameters["WIDTH"]
-        else:
-            width = self._widths[cell.name, "Y"]
-            texts = self._code.cell(cell, width)
-        kind = kind or ("M" if width == 1 else form(width))
-        return [f"const {kind} {prefix}{number}_{k} = {text};" for k, text in enumerate(texts)]
 
     # -- text --------------------------------------------------------------------------------------
     def text(self) -> str:

@@ -185,8 +185,7 @@ class Struct:
         module = self._net.module
         for letter, names in (("i", module.inputs), ("o", module.outputs)):
             for name in names:
-                width = module.widths[name]
-                yield from self._kept_members(f"{letter}_{name[1:]}", width)
+                yield from self._kept_members(f"{letter}_{name[1:]}", module.widths[name])
         for cell in self._net.cells.values():
             number = self._numbers[cell.name]
             if cell.kind in REGISTERS and (cell.name, "Q") in self._widths:
@@ -303,14 +302,19 @@ class Struct:
         for cell in self._net.order:
             if cell.name not in cone or cell.kind in REGISTERS or is_instance(cell):
                 continue
-            number = self._numbers[cell.name]
-            if cell.kind == "$mem_v2":
-                texts, width = self._asynchronous_read(cell), cell.parameters["WIDTH"]
-            else:
-                width = self._widths[cell.name, "Y"]
-                texts = self._code.cell(cell, width)
-            lines += [f"const {_type(width)} c{number}_{k} = {text};" for k, text in enumerate(texts)]
+            lines += self._cell(cell, "c")
         return lines
+
+    def _cell(self, cell: Cell, prefix: str, kind: str | None = None) -> list[str]:
+        """Declares the parts of a cell's output, of type `kind` if it is not that of their width."""
+        number = self._numbers[cell.name]
+        if cell.kind == "$mem_v2":
+            texts, width = self._asynchronous_read(cell), cell.parameters["WIDTH"]
+        else:
+            width = self._widths[cell.name, "Y"]
+            texts = self._code.cell(cell, width)
+        kind = kind or _type(width)
+        return [f"const {kind} {prefix}{number}_{k} = {text};" for k, text in enumerate(texts)]
 
     # -- state -------------------------------------------------------------------------------------
     def _register(self, cell: Cell) -> list[str]:
@@ -363,8 +367,7 @@ class Struct:
         enable = self._code.mask(self._net.source(cell.ports["RD_EN"][0]))
         held = self._code.texts([Source(cell.name, "RD_DATA", i) for i in range(width)])
         address = self._code.number(self._net.sources(cell.ports["RD_ADDR"]))
-        memory = self._at(f"m{number}", width)
-        kind = form(width)
+        memory, kind = self._at(f"m{number}", width), form(width)
         reads = [f"read<{kind}>({memory}_{k}, {enable}, {address}, {old})" for k, old in enumerate(held)]
         return assign(self._at(f"c{number}", width), width, reads)
 
